@@ -1,0 +1,46 @@
+/**
+ * The device life cycle, and what a plug is given to connect its chip. A device folder's `index.ts` is the plug: it
+ * exports a factory that takes the device's config and back ends and returns a `Device`. `machine/` calls, in this
+ * order: `attach` once; `reset("power-on")`; then any of `pause`/`resume`/`reset`/`save`; `load` only on an attached
+ * device, before the CPU runs.
+ */
+import type { Logger, TraceChannel } from "../base/logger.ts";
+import type { Clock } from "./clock.ts";
+import type { GuestMemory } from "./guest-memory.ts";
+import type { IoWindow } from "./io-window.ts";
+import type { IrqLine } from "./irq-line.ts";
+import type { PciFunctionConfig, PciFunctionHandle } from "./pci-function.ts";
+import type { SavedLeaf } from "./saved-state.ts";
+
+/** "power-on": RAM-like contents are lost; "hard": the reset line (8042 FEh, CF9h, triple fault, 4050h). */
+export type ResetKind = "power-on" | "hard";
+
+export interface Device {
+  /** Unique in the machine, kebab-case, e.g. "uart-1". Key of the saved state. */
+  readonly id: string;
+  /** Claims windows, lines and timers. Called once; keeps no other reference to the machine. */
+  attach(context: DeviceContext): void;
+  reset(kind: ResetKind): void;
+  /** Host work stops being issued; requests in flight have been drained by the machine before. */
+  pause?(): void;
+  resume?(): void;
+  save(): SavedLeaf;
+  /** Restores exactly what `save` gave; raises no interrupt edge; throws FormatError on anything unexpected. */
+  load(leaf: SavedLeaf): void;
+}
+
+export interface DeviceContext {
+  readonly clock: Clock;
+  readonly memory: GuestMemory;
+  readonly log: Logger;
+  /** The trace channel of that name ("pio", "irq", "ide", …). */
+  trace(channel: string): TraceChannel;
+  /** Claims `length` I/O ports from `base`. A built-in overlap is an assembly error. */
+  claimPorts(base: number, length: number, window: IoWindow): void;
+  /** Claims guest-physical [base, base+length) as memory-mapped registers. */
+  claimMemory(base: number, length: number, window: IoWindow): void;
+  /** An ISA interrupt input 0–15. */
+  isaIrq(irq: number): IrqLine;
+  /** Adds a PCI function at `slot`.`fn` of bus 0. Config space, BAR decoding and INTx routing are the framework's. */
+  addPciFunction(slot: number, fn: number, config: PciFunctionConfig): PciFunctionHandle;
+}
