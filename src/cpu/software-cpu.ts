@@ -1,0 +1,22 @@
+/**
+ * The software engine behind the VirtualCpu contract. This file states what machine/ gives it and gets; the parts are in
+ * interpreter/, system/, mmu/.
+ */
+import type { CpuBus, VirtualCpu } from "../device-api/virtual-cpu.ts";
+import type { PhysicalMap } from "./mmu/physical-map.ts";
+
+export interface SoftwareCpuOptions {
+  /** The machine's shared memory, at least `memoryPages(...)` pages. */
+  readonly memory: WebAssembly.Memory;
+  readonly bus: CpuBus;
+  /** What CPUID reports beyond the fixed i686 set. */
+  readonly features: { readonly pae: boolean; readonly nx: boolean; readonly maxLeaf?: number };
+  /** Where unusual guest actions are said once each (unknown MSRs, unsupported instructions). */
+  readonly onDemand?: (text: string) => void;
+}
+
+export interface SoftwareCpu extends VirtualCpu {
+  readonly physicalMap: PhysicalMap;
+  /** Drops code decoded from the guest-physical range (DMA, device writes). */
+  invalidateCode(gpa: number, lengthBytes: number): void;
+}
