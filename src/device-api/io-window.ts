@@ -26,3 +26,27 @@ export interface IoWindow {
 export function allOnes(size: AccessSize): number {
   return size === 1 ? 0xff : size === 2 ? 0xffff : 0xffffffff;
 }
+
+/** A part with byte-wide registers, as most ISA parts are. */
+export interface ByteRegisters {
+  readByte(offset: number): number;
+  writeByte(offset: number, value: number): void;
+}
+
+/** The window of a byte-wide part: wider accesses become byte accesses in rising order, as the ISA bus makes them. */
+export function byteWindow(part: ByteRegisters): IoWindow {
+  return {
+    read(offset, size) {
+      let value = part.readByte(offset);
+      if (size === 1) return value;
+      value |= part.readByte(offset + 1) << 8;
+      if (size === 2) return value;
+      value |= part.readByte(offset + 2) << 16;
+      return (value | (part.readByte(offset + 3) << 24)) >>> 0;
+    },
+    write(offset, size, value) {
+      part.writeByte(offset, value & 0xff);
+      for (let i = 1; i < size; i++) part.writeByte(offset + i, (value >>> (8 * i)) & 0xff);
+    },
+  };
+}
