@@ -1,0 +1,112 @@
+import { expect, test } from "vitest";
+import { seededRandom } from "../device-api/testing.ts";
+import { HostTimeSource, InstructionTimeSource, MachineClock } from "./clock.ts";
+
+function createClock() {
+  const host = { nowNs: 5_000 };
+  const source = new HostTimeSource(() => host.nowNs);
+  return { host, source, clock: new MachineClock(source) };
+}
+
+test("guest time moves between any two reads, even while the host's clock stands still", () => {
+  const { clock, source, host } = createClock();
+  source.start();
+  let last = clock.nowNs();
+  for (let i = 0; i < 1000; i++) {
+    if (i === 500) host.nowNs += 700;
+    const now = clock.nowNs();
+    expect(now).toBeGreaterThan(last);
+    last = now;
+  }
+  expect(last).toBeLessThan(2000);
+});
+
+test("a paused machine's clock stands still and then goes on from there", () => {
+  const { clock, source, host } = createClock();
+  source.start();
+  host.nowNs += 1_000_000;
+  const before = clock.nowNs();
+  source.stop();
+  host.nowNs += 3_600_000_000_000;
+  source.start();
+  host.nowNs += 10;
+  const after = clock.nowNs();
+  expect(after - before).toBeLessThan(20);
+});
+
+test("timers fire in order of deadline, ties in order of arming, and can be re-armed and cancelled", () => {
+  const { clock } = createClock();
+  const fired: string[] = [];
+  const make = (name: string) => clock.createTimer(name, () => fired.push(name));
+  const [a, b, c, d] = ["a", "b", "c", "d"].map(make);
+  b.armAt(20);
+  a.armAt(10);
+  c.armAt(20);
+  d.armAt(15);
+  d.cancel();
+  expect(clock.nextDeadlineNs).toBe(10);
+  expect(a.armed && !d.armed).toBe(true);
+  a.armAt(30);
+  clock.fireDue(25);
+  expect(fired).toEqual(["b", "c"]);
+  expect(b.armed).toBe(false);
+  clock.fireDue(30);
+  expect(fired).toEqual(["b", "c", "a"]);
+  expect(clock.nextDeadlineNs).toBe(Number.POSITIVE_INFINITY);
+});
+
+test("a timer that re-arms itself for the past fires once in each pass", () => {
+  const { clock } = createClock();
+  let fires = 0;
+  const timer = clock.createTimer("eager", () => {
+    fires++;
+    timer.armAt(1);
+  });
+  timer.armAt(1);
+  for (let pass = 1; pass <= 3; pass++) {
+    clock.fireDue(1_000);
+    expect(fires).toBe(pass);
+  }
+});
+
+test("the heap agrees with a sorted list under random arming", () => {
+  const { clock } = createClock();
+  const random = seededRandom(3);
+  const fired: number[] = [];
+  const timers = Array.from({ length: 20 }, (_, i) => clock.createTimer(`${i}`, () => fired.push(i)));
+  const model = new Map<number, { deadline: number; order: number }>();
+  let order = 0;
+  let now = 0;
+  for (let step = 0; step < 5000; step++) {
+    const i = random(20);
+    if (random(4) === 0) {
+      timers[i].cancel();
+      model.delete(i);
+    } else {
+      const deadline = now + random(50);
+      timers[i].armAt(deadline);
+      model.set(i, { deadline, order: order++ });
+    }
+    if (random(5) === 0) {
+      now += random(40);
+      const due = [...model].filter(([, t]) => t.deadline <= now);
+      due.sort(([, x], [, y]) => x.deadline - y.deadline || x.order - y.order);
+      for (const [index] of due) model.delete(index);
+      fired.length = 0;
+      clock.fireDue(now);
+      expect(fired).toEqual(due.map(([index]) => index));
+    }
+    for (const [index, timer] of timers.entries()) expect(timer.armed).toBe(model.has(index));
+  }
+});
+
+test("in deterministic mode time is instructions, and idle time is skipped", () => {
+  const cpu = { instructions: 0 };
+  const source = new InstructionTimeSource(10, () => cpu.instructions);
+  const clock = new MachineClock(source);
+  cpu.instructions = 100;
+  expect(clock.nowNs()).toBe(1000);
+  source.skipTo(5000);
+  cpu.instructions = 101;
+  expect(clock.nowNs()).toBe(5010);
+});
