@@ -29,6 +29,13 @@ export interface Device {
   load(leaf: SavedLeaf): void;
 }
 
+/** A range of ports that a guest moves. Built-in claims win where they overlap; nothing here throws on any base. */
+export interface MovablePorts {
+  /** Makes the range answer at [base, base+length). */
+  place(base: number): void;
+  remove(): void;
+}
+
 export interface DeviceContext {
   readonly clock: Clock;
   readonly memory: GuestMemory;
@@ -37,6 +44,8 @@ export interface DeviceContext {
   trace(channel: string): TraceChannel;
   /** Claims `length` I/O ports from `base`. A built-in overlap is an assembly error. */
   claimPorts(base: number, length: number, window: IoWindow): void;
+  /** Ports whose place the guest decides outside of a BAR (PIIX4's power management base); nowhere until placed. */
+  claimMovablePorts(length: number, window: IoWindow): MovablePorts;
   /** Claims guest-physical [base, base+length) as memory-mapped registers. */
   claimMemory(base: number, length: number, window: IoWindow): void;
   /** An ISA interrupt input 0–15. */

@@ -6,7 +6,7 @@
  */
 import { type Logger, MemoryLogger, silentTrace, type TraceChannel } from "../base/logger.ts";
 import type { Clock, Timer } from "./clock.ts";
-import type { DeviceContext } from "./device.ts";
+import type { DeviceContext, MovablePorts } from "./device.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import { type AccessSize, allOnes, type IoWindow } from "./io-window.ts";
 import type { IrqLine, Wire } from "./irq-line.ts";
@@ -243,7 +243,7 @@ function checked(value: number, size: AccessSize): number {
 }
 
 interface Claim {
-  readonly base: number;
+  base: number;
   readonly length: number;
   readonly window: IoWindow;
 }
@@ -261,6 +261,7 @@ export class FakeContext implements DeviceContext {
   readonly irq: readonly RecordedLine[] = Array.from({ length: 16 }, () => new RecordedLine());
   readonly functions: FakePciFunction[] = [];
   readonly ports: Claim[] = [];
+  readonly movable: Claim[] = [];
   readonly mmio: Claim[] = [];
 
   constructor(options: FakeContextOptions = {}) {
@@ -273,6 +274,19 @@ export class FakeContext implements DeviceContext {
   }
   claimPorts(base: number, length: number, window: IoWindow): void {
     claim(this.ports, base, length, window, 0x10000);
+  }
+  claimMovablePorts(length: number, window: IoWindow): MovablePorts {
+    // Off the end of the port space while it is nowhere; last in the list, so that built-in claims win.
+    const range = { base: Number.NEGATIVE_INFINITY, length, window };
+    this.movable.push(range);
+    return {
+      place: (base) => {
+        range.base = base;
+      },
+      remove: () => {
+        range.base = Number.NEGATIVE_INFINITY;
+      },
+    };
   }
   claimMemory(base: number, length: number, window: IoWindow): void {
     claim(this.mmio, base, length, window, 2 ** 52);
@@ -290,13 +304,13 @@ export class FakeContext implements DeviceContext {
 
   /** Whether something answers at the port. */
   isClaimed(port: number): boolean {
-    return find(this.ports, port) !== undefined;
+    return find([...this.ports, ...this.movable], port) !== undefined;
   }
   in(port: number, size: AccessSize = 1): number {
-    return access(this.ports, port, size);
+    return access([...this.ports, ...this.movable], port, size);
   }
   out(port: number, size: AccessSize, value: number): void {
-    store(this.ports, port, size, value);
+    store([...this.ports, ...this.movable], port, size, value);
   }
   readMmio(gpa: number, size: AccessSize): number {
     return access(this.mmio, gpa, size);
@@ -365,7 +379,8 @@ export function fuzzPorts(context: FakeContext, accesses: number, seed: number, 
   const random = seededRandom(seed);
   const sizes: readonly AccessSize[] = [1, 1, 1, 2, 4];
   for (let i = 0; i < accesses; i++) {
-    const owner = context.ports[random(context.ports.length)];
+    const claims = [...context.ports, ...context.movable.filter((range) => range.base >= 0)];
+    const owner = claims[random(claims.length)];
     const port = owner.base + random(owner.length);
     const size = sizes[random(sizes.length)];
     if (random(3) === 0) context.in(port, size);
