@@ -113,6 +113,10 @@ export const HALTED = STATE + 0x274;
 export const SYSENTER_CS = STATE + 0x278;
 export const SYSENTER_ESP = STATE + 0x27c;
 export const SYSENTER_EIP = STATE + 0x280;
+/** NMIs are blocked from the delivery of one until the next IRET. */
+export const NMI_BLOCKED = STATE + 0x284;
+/** The four PAE page-directory pointers, u64 each, as loaded by the last MOV to CR3 (or CR0, CR4). */
+export const PDPTE = STATE + 0x2a0;
 
 /** x87: 8 physical registers of 16 bytes: u64 mantissa, u16 sign and exponent. MMX registers are the mantissas. */
 export const X87 = STATE + 0x300;
@@ -129,6 +133,8 @@ export const FPU_DS = STATE + 0x3a0;
 export const MXCSR = STATE + 0x3a4;
 /** XMM0–XMM15, 16 bytes each. */
 export const XMM = STATE + 0x400;
+/** Model-specific registers without a slot above: u64 slots laid out by system/msr.ts, up to SCRATCH. */
+export const MSR_FILE = STATE + 0x500;
 /** End of the architectural state; scratch for helpers follows. */
 export const SCRATCH = STATE + 0x800;
 export const STATE_END = STATE + 0x2000;
