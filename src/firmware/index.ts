@@ -9,6 +9,7 @@ import type { GuestMemory } from "../device-api/guest-memory.ts";
 import type { AccessSize } from "../device-api/io-window.ts";
 import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
+import { createFirmwareDevice } from "./firmware-device.ts";
 
 /** Port I/O as the guest would do it (the machine's port bus). Used by POST, outside the CPU's run of instructions. */
 export interface PortAccess {
@@ -35,3 +36,8 @@ export interface FirmwareRoms {
 }
 
 export type Firmware = Device & FirmwareRoms;
+
+/** Makes the firmware. Both ROM images are complete when it returns; services run once the CPU does. */
+export function createFirmware(config: FirmwareConfig): Firmware {
+  return createFirmwareDevice(config);
+}

@@ -1,0 +1,148 @@
+/**
+ * Power-on self-test and start of the operating system, as a directed service: chipset, PCI, low memory, option ROMs, then
+ * either the kernel of `spec.linux` or the boot order. Runs once per processor reset; the CMOS shutdown byte may send it
+ * straight back to the program that reset the processor (IBM PC/AT Technical Reference, "Shutdown").
+ */
+import { AnneauError } from "../../base/errors.ts";
+import { BDA_BASE, bda } from "../bios-data-area.ts";
+import { type CallRegister, type CallRegisters, readCallRegisters, storeCallRegisters } from "../call-block.ts";
+import type { Directed, ServiceMemory } from "../directed.ts";
+import { planLinuxBoot } from "../linux-boot.ts";
+import { buildMemoryMap } from "../memory-map.ts";
+import type { ServiceContext } from "../service-context.ts";
+import {
+  cmos,
+  findParallelPorts,
+  findSerialPorts,
+  initialiseInterruptControllers,
+  initialiseTimersAndDma,
+  readCmos,
+  writeCmos,
+  writeCmosContents,
+} from "./chipset.ts";
+import { fillLowMemory } from "./low-memory.ts";
+import { initialisePci } from "./pci-setup.ts";
+
+const VIDEO_ROM = 0xc0000;
+const OPTION_ROMS = 0xc8000;
+const OPTION_ROMS_END = 0xe0000;
+const OPTION_ROM_STEP = 0x800;
+
+/** Calls an interrupt of the real-mode vector table and gives the registers it returned. */
+export function* callInterrupt(
+  memory: ServiceMemory,
+  vector: number,
+  registers: CallRegisters,
+): Directed<Record<CallRegister, number>> {
+  storeCallRegisters(memory, registers);
+  yield { kind: "int", vector };
+  return readCallRegisters(memory);
+}
+
+/** Prints through INT 10h teletype; a newline becomes carriage return and line feed. */
+export function* print(memory: ServiceMemory, text: string): Directed {
+  for (const char of text.replaceAll("\n", "\r\n"))
+    yield* callInterrupt(memory, 0x10, { eax: 0x0e00 | (char.charCodeAt(0) & 0xff), ebx: 0x0007 });
+}
+
+export function* post(context: ServiceContext, memory: ServiceMemory): Directed {
+  const { ports, spec } = context;
+  const shutdown = memory.input(() => readCmos(ports, cmos.shutdown));
+  memory.effect(() => writeCmos(ports, cmos.shutdown, 0));
+  yield* resumeAfterShutdown(memory, shutdown, () => initialiseInterruptControllers(ports));
+
+  memory.effect(() => {
+    initialiseInterruptControllers(ports);
+    initialiseTimersAndDma(ports);
+    initialisePci(ports, (line) => context.log().warn(line));
+  });
+  setUpMemory(context, memory);
+  yield* runOptionRoms(memory, spec.graphics !== "none");
+  if (spec.linux) yield* startLinux(context, memory);
+  for (;;) yield { kind: "halt" };
+}
+
+/** Codes 5, 9 and 0Ah go back to the program through 40:67; every other value is an ordinary start. */
+function* resumeAfterShutdown(memory: ServiceMemory, code: number, resetPics: () => void): Directed {
+  if (code !== 0x05 && code !== 0x09 && code !== 0x0a) return;
+  if (code === 0x05) memory.effect(resetPics);
+  const offset = memory.read16(BDA_BASE + bda.resumeOffset);
+  const segment = memory.read16(BDA_BASE + bda.resumeSegment);
+  if (code === 0x09) yield { kind: "resume-frame", segment, offset };
+  else {
+    storeCallRegisters(memory, { flags: 0x0002 });
+    yield { kind: "jump", segment, offset };
+  }
+}
+
+function setUpMemory(context: ServiceContext, memory: ServiceMemory): void {
+  const { ports, spec } = context;
+  memory.effect(() => {
+    const comPorts = findSerialPorts(spec, ports);
+    const lptPorts = findParallelPorts(spec, ports);
+    const floppies = spec.floppy?.drives.length ?? 0;
+    // Bits: 0 floppies there, 1 coprocessor, 2 pointing device, 4–5 video (00 = EGA and later), 6–7 floppies − 1,
+    // 9–11 serial ports, 14–15 parallel ports.
+    const equipment =
+      (floppies > 0 ? 1 | ((floppies - 1) << 6) : 0) | 0x06 | (comPorts.length << 9) | (lptPorts.length << 14);
+    const diskCount = Math.min(context.bootMedia.media.filter((medium) => medium.kind === "disk").length, 8);
+    fillLowMemory(memory, context.rom.labels, { equipment, comPorts, lptPorts, diskCount, ticks: clockTicks(context) });
+    const hasDrive = (drive: 0 | 1) => (spec.floppy?.drives.includes(drive) ? 4 : 0);
+    writeCmosContents(ports, {
+      ramBytes: context.memory.ramBytes,
+      floppyTypes: [hasDrive(0), hasDrive(1)],
+      diskCount,
+      equipment: equipment & 0xff,
+    });
+  });
+}
+
+/** The real-time clock's time of day in timer ticks. */
+function clockTicks(context: ServiceContext): number {
+  const read = (index: number) => {
+    const value = readCmos(context.ports, index);
+    return (value >> 4) * 10 + (value & 15);
+  };
+  const seconds = read(0) + 60 * read(2) + 3600 * read(4);
+  return Math.floor((seconds * 1193182) / 65536);
+}
+
+function* runOptionRoms(memory: ServiceMemory, hasVideo: boolean): Directed {
+  if (hasVideo) yield* runOptionRom(memory, VIDEO_ROM, 0x7f);
+  for (let at = OPTION_ROMS; at < OPTION_ROMS_END; ) {
+    const length = yield* runOptionRom(memory, at, 0xff);
+    at += Math.max(OPTION_ROM_STEP, Math.ceil(length / OPTION_ROM_STEP) * OPTION_ROM_STEP);
+  }
+}
+
+/** Calls the ROM's initialisation if signature and checksum are right; returns its length in bytes, 0 if none. */
+function* runOptionRom(memory: ServiceMemory, base: number, mostBlocks: number): Directed<number> {
+  const header = memory.readBytes(base, 3);
+  const blocks = header[2];
+  if (header[0] !== 0x55 || header[1] !== 0xaa || blocks === 0 || blocks > mostBlocks) return 0;
+  const rom = memory.readBytes(base, blocks * 512);
+  if (rom.reduce((sum, byte) => sum + byte, 0) % 256 !== 0) return 0;
+  storeCallRegisters(memory, { flags: 0x0002 });
+  yield { kind: "call", segment: base >> 4, offset: 3 };
+  return rom.length;
+}
+
+function* startLinux(context: ServiceContext, memory: ServiceMemory): Directed {
+  const { ramBytes } = context.memory;
+  const hasVga = context.spec.graphics !== "none";
+  let plan: ReturnType<typeof planLinuxBoot>;
+  try {
+    plan = planLinuxBoot(context.spec.linux!, { ramBytes, memoryMap: buildMemoryMap(ramBytes), hasVga });
+  } catch (error) {
+    if (!(error instanceof AnneauError)) throw error;
+    memory.effect(() => context.log().error(error.message));
+    yield* print(memory, `${error.message}\n`);
+    return;
+  }
+  memory.effect(() => {
+    for (const piece of plan.pieces) context.memory.write(piece.gpa, piece.bytes);
+  });
+  if (hasVga) memory.write16(plan.zeroPage, memory.read16(BDA_BASE + bda.cursorPositions));
+  storeCallRegisters(memory, { flags: 0x0002 });
+  yield { kind: "jump", segment: plan.entry.segment, offset: plan.entry.offset };
+}

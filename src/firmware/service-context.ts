@@ -1,0 +1,21 @@
+/** What the services work with: the machine as the firmware sees it. */
+import type { Logger } from "../base/logger.ts";
+import type { BootMedia } from "../device-api/boot-media.ts";
+import type { GuestMemory } from "../device-api/guest-memory.ts";
+import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
+import type { MachineSpec } from "../spec/machine-spec.ts";
+import type { PortAccess } from "./index.ts";
+import type { SystemRom } from "./rom/system-rom.ts";
+
+export interface ServiceContext {
+  readonly spec: MachineSpec;
+  readonly cpu: VirtualCpu;
+  readonly memory: GuestMemory;
+  readonly ports: PortAccess;
+  readonly bootMedia: BootMedia;
+  readonly rom: SystemRom;
+  log(): Logger;
+  /** Guest nanoseconds since power-on. */
+  nowNs(): number;
+  powerOff(): void;
+}
