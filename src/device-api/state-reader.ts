@@ -51,6 +51,11 @@ export class StateReader {
     if (typeof value !== "string") throw this.#bad(key, "a string");
     return value;
   }
+  /** A string that must be `expected`: the state belongs to a part configured like this one. */
+  literal(key: string, expected: string): void {
+    const value = this.#take(key);
+    if (value !== expected) throw this.#bad(key, `"${expected}"`);
+  }
   /** A copy of exactly `length` bytes. */
   bytes(key: string, length: number): Uint8Array<ArrayBuffer> {
     const value = this.#take(key);
