@@ -9,7 +9,7 @@
  * Words on the kernel's command line: `anneau.run=PROGRAM` runs a program in place of the shell; `anneau.then=poweroff`
  * or `reboot` says what follows when the shell (or that program) ends, otherwise a new shell starts.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
