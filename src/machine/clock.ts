@@ -124,6 +124,11 @@ export class MachineClock implements Clock {
     return now;
   }
 
+  /** The time as of the last read or of a stopped source: what a saved state holds. Reading it moves nothing. */
+  get lastNs(): number {
+    return Math.max(this.#lastNs, Math.floor(this.#source.elapsedNs()));
+  }
+
   createTimer(name: string, fire: () => void): Timer {
     // The heap's array grows here, once per timer, and never when arming.
     const timer = new MachineTimer(this, name, fire);
@@ -175,6 +180,11 @@ export class MachineClock implements Clock {
   /** Names and deadlines of armed timers, for logs. */
   describe(): string[] {
     return this.#heap.slice(0, this.#armed).map((t) => `${t.name} at ${t.deadlineNs}`);
+  }
+
+  /** Disarms every timer: a saved state arms its own. */
+  cancelAll(): void {
+    while (this.#armed > 0) this.disarm(this.#heap[0]);
   }
 
   /** Continues from a saved guest time; the source must have been set to the same. */

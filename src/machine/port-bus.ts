@@ -9,18 +9,12 @@
  */
 import { InternalError } from "../base/errors.ts";
 import { silentTrace, type TraceChannel } from "../base/logger.ts";
+import type { MovablePorts } from "../device-api/device.ts";
 import { type AccessSize, allOnes, type IoWindow } from "../device-api/io-window.ts";
 import type { DemandLog } from "./demand-log.ts";
 
 const PORTS = 0x10000;
 const NOBODY = 0;
-
-/** A range of ports whose place the guest decides. */
-export interface MovablePorts {
-  /** Makes the range answer at [base, base+length), as far as nothing stronger is there. */
-  place(base: number): void;
-  remove(): void;
-}
 
 export class PortBus {
   readonly #owner = new Uint16Array(PORTS);

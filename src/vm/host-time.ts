@@ -1,0 +1,20 @@
+/** The host's clocks in the shapes that the machine takes them. */
+import type { WallClock } from "../device-api/clock.ts";
+import type { MachineSpec } from "../spec/machine-spec.ts";
+
+/** Monotonic nanoseconds; resolution well below a microsecond. */
+export function monotonicNs(): number {
+  return performance.now() * 1e6;
+}
+
+/** A deterministic machine's RTC starts here: 2020-01-01T00:00:00Z. */
+const FIXED_START_MS = Date.UTC(2020, 0, 1);
+
+/** The host's time of day plus the machine's offset; fixed for deterministic machines. */
+export function hostWallClock(spec: MachineSpec): WallClock {
+  if (spec.deterministic !== undefined) return { nowMs: () => FIXED_START_MS, utcOffsetMinutes: () => 0 };
+  return {
+    nowMs: () => Date.now() + spec.systemTimeOffsetMs,
+    utcOffsetMinutes: () => -new Date().getTimezoneOffset(),
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * What main thread and machine thread of a VM process say to each other. The main thread describes the machine as plain
+ * data (workerData), then sends requests over a message port and rings the doorbell; replies and events come back over the
+ * same port. Bulk streams (serial bytes, logs) go through shared byte rings.
+ */
+import type { MessagePort } from "node:worker_threads";
+import type { TextCells } from "../backend-api/display.ts";
+import type { MachineSpec } from "../spec/machine-spec.ts";
+
+/** An image file to put into a drive. */
+export interface MediumConfig {
+  readonly path: string;
+  readonly kind: "disk" | "dvd" | "floppy";
+  readonly readOnly: boolean;
+  readonly format?: "VDI" | "RAW";
+}
+
+export interface IdeAttachment {
+  readonly port: 0 | 1;
+  readonly device: 0 | 1;
+  readonly medium?: MediumConfig;
+}
+
+export interface FloppyAttachment {
+  readonly drive: 0 | 1;
+  readonly medium?: MediumConfig;
+}
+
+/** Shared buffers of one serial port. */
+export interface UartBuffers {
+  readonly toHost: SharedArrayBuffer;
+  readonly toGuest: SharedArrayBuffer;
+  /** Two 32-bit flags: something is connected; the machine found `toHost` full. */
+  readonly flags: SharedArrayBuffer;
+}
+
+export interface MachineThreadConfig {
+  readonly spec: MachineSpec;
+  readonly ide: readonly IdeAttachment[];
+  readonly floppies: readonly FloppyAttachment[];
+  /** By index of spec.uarts; undefined: nothing is plugged in. */
+  readonly uarts: readonly (UartBuffers | undefined)[];
+  readonly doorbell: SharedArrayBuffer;
+  /** Log and trace lines, each "X text\n" with X one of I W E T. */
+  readonly log: SharedArrayBuffer;
+  readonly trace: readonly string[];
+  readonly onTripleFault: "reset" | "stop";
+  /** Begin paused instead of running (startvm with a debugger, tests). */
+  readonly startPaused?: boolean;
+  readonly port: MessagePort;
+}
+
+export interface MachineStatistics {
+  readonly instructions: number;
+  readonly instructionsPerSecond: number;
+  readonly guestNs: number;
+  readonly idleNs: number;
+  readonly busyNs: number;
+  readonly slices: number;
+  readonly portAccesses: number;
+  readonly mmioAccesses: number;
+  readonly demand: { readonly [kind: string]: number };
+}
+
+export interface ScreenImage {
+  readonly widthPixels: number;
+  readonly heightPixels: number;
+  /** width × height × 4. */
+  readonly rgba: Uint8Array;
+}
+
+/** Requests that the machine thread answers, between CPU budgets. */
+export interface MachineRequests {
+  pause: { params: undefined; result: undefined };
+  resume: { params: undefined; result: undefined };
+  reset: { params: undefined; result: undefined };
+  powerOff: { params: undefined; result: undefined };
+  powerButton: { params: undefined; result: undefined };
+  sleepButton: { params: undefined; result: undefined };
+  scancodes: { params: { readonly bytes: readonly number[] }; result: undefined };
+  pointer: {
+    params: { readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
+    result: undefined;
+  };
+  screen: { params: undefined; result: ScreenImage };
+  textScreen: { params: undefined; result: TextCells | undefined };
+  /** Width, height and depth as the guest has set them; 0 in depth means text. */
+  videoMode: { params: undefined; result: { widthPixels: number; heightPixels: number; bitsPerPixel: number } };
+  statistics: { params: undefined; result: MachineStatistics };
+  registers: { params: undefined; result: string };
+  changeIde: { params: IdeAttachment; result: undefined };
+  changeFloppy: { params: FloppyAttachment; result: undefined };
+}
+
+export type MachineRequestName = keyof MachineRequests;
+
+export interface RequestMessage {
+  readonly id: number;
+  readonly name: MachineRequestName;
+  readonly params: unknown;
+}
+
+/** How a machine ended. */
+export type MachineOutcome =
+  | { readonly kind: "powered-off"; readonly statistics: MachineStatistics }
+  | {
+      readonly kind: "died";
+      readonly cause: string;
+      readonly registers: string;
+      readonly statistics: MachineStatistics;
+    };
+
+/** From the machine thread. */
+export type MachineMessage =
+  | { readonly reply: number; readonly result?: unknown; readonly error?: string }
+  | { readonly event: "ready" }
+  | { readonly event: "reset" }
+  /** A last picture is taken before the machine goes, for screenshots at exit. */
+  | { readonly event: "ended"; readonly outcome: MachineOutcome; readonly screen?: ScreenImage };

@@ -1,0 +1,237 @@
+/**
+ * Entry of the machine thread (a worker): builds the back ends that live here, assembles the PC and runs its loop until the
+ * machine ends. The loop never yields to JavaScript's event loop: requests are taken from the port between CPU budgets when
+ * the doorbell has rung, text leaves through the shared log ring.
+ */
+import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { AnneauError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Machine } from "../machine/machine.ts";
+import { assemblePc } from "../machine/pc.ts";
+import { ByteRing } from "./byte-ring.ts";
+import { hostWallClock, monotonicNs } from "./host-time.ts";
+import type {
+  FloppyAttachment,
+  IdeAttachment,
+  MachineMessage,
+  MachineOutcome,
+  MachineRequestName,
+  MachineRequests,
+  MachineStatistics,
+  MachineThreadConfig,
+  RequestMessage,
+  ScreenImage,
+} from "./machine-protocol.ts";
+import { MediumDrive } from "./medium-drive.ts";
+import { RingCharBackend } from "./ring-char-backend.ts";
+
+/** A line that would not leave room for others is cut. */
+const MAX_LINE_BYTES = 8192;
+
+const encoder = new TextEncoder();
+
+class RingLogger implements Logger {
+  readonly #ring: ByteRing;
+
+  constructor(ring: ByteRing) {
+    this.#ring = ring;
+  }
+  info(text: string): void {
+    this.put("I", text);
+  }
+  warn(text: string): void {
+    this.put("W", text);
+  }
+  error(text: string): void {
+    this.put("E", text);
+  }
+  put(tag: string, text: string): void {
+    for (const line of text.split("\n")) {
+      const bytes = encoder.encode(`${tag} ${line.slice(0, MAX_LINE_BYTES)}\n`);
+      if (!this.#ring.write(bytes)) this.#ring.countLost();
+    }
+  }
+}
+
+type Handlers = {
+  readonly [Name in MachineRequestName]: (params: MachineRequests[Name]["params"]) => MachineRequests[Name]["result"];
+};
+
+class MachineThread {
+  readonly #port: MessagePort;
+  readonly #machine: Machine;
+  readonly #uarts: readonly (RingCharBackend | undefined)[];
+  readonly #ide: ReadonlyMap<string, MediumDrive>;
+  readonly #floppies: ReadonlyMap<number, MediumDrive>;
+  readonly #handlers: Handlers;
+  #outcome: MachineOutcome | undefined;
+
+  private constructor(
+    port: MessagePort,
+    machine: Machine,
+    uarts: readonly (RingCharBackend | undefined)[],
+    ide: ReadonlyMap<string, MediumDrive>,
+    floppies: ReadonlyMap<number, MediumDrive>,
+  ) {
+    this.#port = port;
+    this.#machine = machine;
+    this.#uarts = uarts;
+    this.#ide = ide;
+    this.#floppies = floppies;
+    this.#handlers = this.#makeHandlers();
+  }
+
+  static async start(config: MachineThreadConfig): Promise<void> {
+    const log = new RingLogger(new ByteRing(config.log));
+    const drives: MediumDrive[] = [];
+    const open = (medium: IdeAttachment["medium"]): MediumDrive => {
+      const drive = new MediumDrive(medium, log);
+      drives.push(drive);
+      return drive;
+    };
+    try {
+      const ide = new Map(config.ide.map(({ port, device, medium }) => [`${port}.${device}`, open(medium)]));
+      const floppies = new Map(config.floppies.map(({ drive, medium }) => [drive as number, open(medium)]));
+      const uarts = config.uarts.map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
+      let thread: MachineThread | undefined;
+      const machine = await assemblePc(
+        config.spec,
+        {
+          ide: (port, device) => ide.get(`${port}.${device}`),
+          floppy: (drive) => floppies.get(drive),
+          uart: (index) => uarts[index],
+        },
+        {
+          log,
+          hostNowNs: monotonicNs,
+          wallClock: hostWallClock(config.spec),
+          trace: new Set(config.trace),
+          onTraceLine: (line) => log.put("T", line),
+          doorbell: new Int32Array(config.doorbell),
+          poll: () => thread?.poll(),
+          onEvent: (event) => {
+            if (event.kind === "reset") thread?.say({ event: "reset" });
+            else thread?.end(event);
+          },
+          onTripleFault: config.onTripleFault,
+        },
+      );
+      thread = new MachineThread(config.port, machine, uarts, ide, floppies);
+      thread.run(config.startPaused === true);
+    } finally {
+      for (const drive of drives) drive.close();
+      config.port.close();
+    }
+  }
+
+  run(startsPaused: boolean): void {
+    const machine = this.#machine;
+    machine.powerOn();
+    if (startsPaused) machine.pause();
+    this.say({ event: "ready" });
+    machine.loop.run();
+    const outcome = this.#outcome;
+    if (outcome !== undefined) this.say({ event: "ended", outcome, screen: screenOf(machine) });
+  }
+
+  say(message: MachineMessage): void {
+    this.#port.postMessage(message);
+  }
+
+  end(event: { kind: "powered-off" } | { kind: "died"; cause: string; registers: string }): void {
+    this.#outcome = { ...event, statistics: this.#statistics() };
+  }
+
+  /** The doorbell rang: requests, then serial input. */
+  poll(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      const { id, name, params } = received.message as RequestMessage;
+      try {
+        this.say({ reply: id, result: (this.#handlers[name] as (params: unknown) => unknown)(params) });
+      } catch (error) {
+        this.say({ reply: id, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    for (const uart of this.#uarts) uart?.poll();
+  }
+
+  #makeHandlers(): Handlers {
+    const machine = this.#machine;
+    const { front } = machine;
+    return {
+      pause: () => {
+        machine.pause();
+      },
+      resume: () => {
+        machine.resume();
+      },
+      reset: () => {
+        machine.reset();
+      },
+      powerOff: () => {
+        machine.powerOff();
+      },
+      powerButton: () => {
+        if (front.powerButton === undefined) throw new AnneauError("the machine has no ACPI power button");
+        front.powerButton();
+      },
+      sleepButton: () => {
+        if (front.sleepButton === undefined) throw new AnneauError("the machine has no ACPI sleep button");
+        front.sleepButton();
+      },
+      scancodes: ({ bytes }) => {
+        if (front.keyboard === undefined) throw new AnneauError("the machine has no keyboard");
+        for (const byte of bytes) front.keyboard.putScancode(byte);
+      },
+      pointer: ({ dx, dy, dz, buttons }) => {
+        if (front.pointer === undefined) throw new AnneauError("the machine has no pointing device");
+        front.pointer.putRelative(dx, dy, dz, buttons);
+      },
+      screen: () => {
+        const screen = screenOf(machine);
+        if (screen === undefined) throw new AnneauError("the machine has no screen, or it is off");
+        return screen;
+      },
+      textScreen: () => front.display?.textCells(),
+      videoMode: () => {
+        const { widthPixels = 0, heightPixels = 0, bitsPerPixel = 0 } = front.display ?? {};
+        return { widthPixels, heightPixels, bitsPerPixel };
+      },
+      statistics: () => this.#statistics(),
+      registers: () => machine.cpu.describe(),
+      changeIde: ({ port, device, medium }) => {
+        const drive = this.#ide.get(`${port}.${device}`);
+        if (drive === undefined) throw new AnneauError(`the machine has no IDE drive ${port}.${device}`);
+        drive.change(medium);
+      },
+      changeFloppy: ({ drive: number, medium }) => {
+        const drive = this.#floppies.get(number);
+        if (drive === undefined) throw new AnneauError(`the machine has no floppy drive ${number}`);
+        drive.change(medium);
+      },
+    };
+  }
+
+  #statistics(): MachineStatistics {
+    const { loop, clock, ports, memoryBus, demand } = this.#machine;
+    return {
+      ...loop.statistics(),
+      instructionsPerSecond: loop.instructionsPerSecond,
+      guestNs: clock.nowNs(),
+      portAccesses: ports.accesses,
+      mmioAccesses: memoryBus.accesses,
+      demand: demand.counts(),
+    };
+  }
+}
+
+function screenOf(machine: Machine): ScreenImage | undefined {
+  const { display } = machine.front;
+  if (display === undefined || display.widthPixels === 0) return undefined;
+  const rgba = display.renderRgba();
+  return { widthPixels: display.widthPixels, heightPixels: display.heightPixels, rgba };
+}
+
+await MachineThread.start(workerData as MachineThreadConfig);

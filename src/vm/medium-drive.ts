@@ -1,0 +1,62 @@
+/** A drive's slot on the machine thread: the medium that is in it and its change from outside. */
+import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
+import type { Logger } from "../base/logger.ts";
+import { openMedium } from "../disk/open.ts";
+import type { MediumConfig } from "./machine-protocol.ts";
+
+export class MediumDrive implements MediumSlot {
+  readonly #log: Logger;
+  readonly #listeners: (() => void)[] = [];
+  #medium: BlockBackend | undefined;
+  #path = "";
+
+  /** Opens and locks the medium; throws one line if that fails. */
+  constructor(config: MediumConfig | undefined, log: Logger) {
+    this.#log = log;
+    this.#medium = config && this.#open(config);
+    this.#path = config?.path ?? "";
+  }
+
+  get medium(): BlockBackend | undefined {
+    return this.#medium;
+  }
+  /** The file in the drive, or "". */
+  get path(): string {
+    return this.#path;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** The guest opens the tray. The disc stays locked by nobody. */
+  eject(): boolean {
+    this.#log.info(`the guest ejected ${this.#path}`);
+    this.#close();
+    return true;
+  }
+
+  /** The user changes the medium (undefined: takes it out). A medium that cannot be opened leaves the old one in. */
+  change(config: MediumConfig | undefined): void {
+    const next = config && this.#open(config);
+    this.#medium?.close();
+    this.#medium = next;
+    this.#path = config?.path ?? "";
+    for (const listener of this.#listeners) listener();
+  }
+
+  close(): void {
+    this.#close();
+  }
+
+  #open(config: MediumConfig): BlockBackend {
+    const { path, kind, readOnly, format } = config;
+    return openMedium(path, { kind, readOnly, format, onHostError: (text) => this.#log.error(text) });
+  }
+
+  #close(): void {
+    this.#medium?.close();
+    this.#medium = undefined;
+    this.#path = "";
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The main thread's end of a serial port: moves bytes between the shared rings and whatever the user plugged in. An output
+ * is told about bytes and says when it can take more; while it cannot, the ring fills and the guest's UART waits.
+ */
+import { ByteRing, type Doorbell } from "./byte-ring.ts";
+import type { UartBuffers } from "./machine-protocol.ts";
+import { FLAG_BLOCKED, FLAG_CONNECTED } from "./ring-char-backend.ts";
+
+const RING_BYTES = 1 << 16;
+/** Input that the guest does not take is kept up to this much, then its source is asked to wait. */
+const MAX_WAITING_BYTES = 1 << 20;
+const WAIT_MS = 2;
+
+/** What is plugged in. */
+export interface UartPlug {
+  /** Takes guest output; may return a promise that settles when more can come. */
+  write(bytes: Uint8Array): void | Promise<void>;
+  /** Called once at the end; settles when everything is out. */
+  close?(): void | Promise<void>;
+}
+
+export class UartHost {
+  readonly buffers: UartBuffers;
+  readonly #toHost = ByteRing.create(RING_BYTES);
+  readonly #toGuest = ByteRing.create(RING_BYTES);
+  readonly #flags = new Int32Array(new SharedArrayBuffer(8));
+  #doorbell: Doorbell | undefined;
+  #plug: UartPlug | undefined;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #isMoving = false;
+  #isClosed = false;
+  #onRoom: (() => void) | undefined;
+
+  constructor() {
+    this.buffers = {
+      toHost: this.#toHost.buffer,
+      toGuest: this.#toGuest.buffer,
+      flags: this.#flags.buffer as SharedArrayBuffer,
+    };
+    void this.#pumpOutput();
+  }
+
+  connectDoorbell(doorbell: Doorbell): void {
+    this.#doorbell = doorbell;
+  }
+
+  /** Plugs something in (the guest sees the modem lines rise) or pulls it out (undefined). */
+  plug(plug: UartPlug | undefined): void {
+    this.#plug = plug;
+    Atomics.store(this.#flags, FLAG_CONNECTED, plug === undefined ? 0 : 1);
+    this.#doorbell?.ring();
+  }
+
+  /** Bytes for the guest. False: the source should pause until `onRoom` is called. */
+  send(bytes: Uint8Array, onRoom?: () => void): boolean {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    void this.#moveInput();
+    if (this.#waitingBytes <= MAX_WAITING_BYTES) return true;
+    this.#onRoom = onRoom;
+    return false;
+  }
+
+  /** After the machine has ended: lets the rest of the output go out. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const plug = this.#plug;
+    const rest = this.#toHost.read();
+    if (rest.length > 0) await plug?.write(rest);
+    this.plug(undefined);
+    await plug?.close?.();
+  }
+
+  async #pumpOutput(): Promise<void> {
+    while (!this.#isClosed) {
+      await this.#toHost.whenWritten();
+      if (this.#isClosed) return;
+      const bytes = this.#toHost.read();
+      // Only a guest that met a full ring waits for room.
+      if (Atomics.exchange(this.#flags, FLAG_BLOCKED, 0) !== 0) this.#doorbell?.ring();
+      if (bytes.length > 0) await this.#plug?.write(bytes);
+    }
+  }
+
+  async #moveInput(): Promise<void> {
+    if (this.#isMoving) return;
+    this.#isMoving = true;
+    while (this.#waiting.length > 0 && !this.#isClosed) {
+      const next = this.#waiting[0];
+      const part = next.subarray(0, this.#toGuest.freeBytes);
+      if (part.length > 0) {
+        this.#toGuest.write(part);
+        this.#waitingBytes -= part.length;
+        if (part.length === next.length) this.#waiting.shift();
+        else this.#waiting[0] = next.subarray(part.length);
+        this.#doorbell?.ring();
+      } else {
+        await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+      }
+      if (this.#waitingBytes < MAX_WAITING_BYTES / 2) {
+        const onRoom = this.#onRoom;
+        this.#onRoom = undefined;
+        onRoom?.();
+      }
+    }
+    this.#isMoving = false;
+  }
+}
