@@ -167,12 +167,12 @@ export const PHYSICAL_WRITABLE = 2;
 /** Decoded or translated code was taken from this page: writes take the slow path. */
 export const PHYSICAL_CODE = 4;
 
-/** Directory of decode maps: u32 per guest-physical page, [code size 32?][page]. */
-export const CODE_DIRECTORY_16 = PHYSICAL_MAP + TLB_BYTES;
-export const CODE_DIRECTORY_32 = CODE_DIRECTORY_16 + TLB_BYTES;
-
-/** Decode maps: 16 KiB + 64 bytes header each, bump allocated. */
-export const DECODE_MAPS = CODE_DIRECTORY_32 + TLB_BYTES;
+/**
+ * Decode maps, bump allocated: 4096 u32, one per byte offset of the page: host address of the record of the instruction that
+ * starts there, 0 if not decoded. Which map serves a frame in which mode is known to the engine (interpreter/code-cache.ts).
+ */
+export const DECODE_MAP_BYTES = 16384;
+export const DECODE_MAPS = PHYSICAL_MAP + TLB_BYTES;
 export const DECODE_MAPS_BYTES = 48 << 20;
 /** Predecoded records, 16 bytes each, bump allocated. */
 export const RECORDS = DECODE_MAPS + DECODE_MAPS_BYTES;

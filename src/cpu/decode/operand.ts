@@ -5,7 +5,7 @@
  */
 
 /** Where in a predecoded record the register number or value stands. */
-export type RecordField = "reg" | "rm" | "third";
+export type RecordField = "reg" | "rm";
 
 export type Operand =
   | { readonly kind: "gpr"; readonly width: number; readonly field: RecordField }
@@ -22,10 +22,10 @@ export type Operand =
   | { readonly kind: "fixedSegment"; readonly width: number; readonly index: number }
   | { readonly kind: "control"; readonly width: number; readonly field: RecordField }
   | { readonly kind: "debug"; readonly width: number; readonly field: RecordField }
-  | { readonly kind: "mmx"; readonly width: 64; readonly field: RecordField }
-  | { readonly kind: "xmm"; readonly width: 128; readonly field: RecordField }
+  | { readonly kind: "mmx"; readonly width: number; readonly field: RecordField }
+  | { readonly kind: "xmm"; readonly width: number; readonly field: RecordField }
   /** x87 stack register ST(i), i from the record. */
-  | { readonly kind: "st"; readonly width: 80; readonly field: RecordField };
+  | { readonly kind: "st"; readonly width: number; readonly field: RecordField };
 
 /** What a semantics function knows when it runs: everything static of the instruction. */
 export interface Instruction {

@@ -340,8 +340,23 @@ export class Builder {
     return this.read({ kind: "fixed", width: 32, index });
   }
 
+  /** Number of a register operand (segment, control, debug), rather than its contents. */
+  registerIndex(operand: Operand): Node {
+    if (operand.kind === "fixedSegment") return this.i32(operand.index);
+    return this.#pure(new Node(I32, pseudo.registerIndex, [], 0, { operand }));
+  }
+
+  segmentIndex(operand: Operand): Node {
+    return this.registerIndex(operand);
+  }
+
   setGpr(index: number, value: Node): void {
     this.write({ kind: "fixed", width: 32, index }, value);
+  }
+
+  /** Number of the instruction's data segment (DS or override). */
+  segmentNumber(): Node {
+    return this.#pure(new Node(I32, pseudo.segmentNumber));
   }
 
   nextEip(): Node {
@@ -544,6 +559,11 @@ export class Builder {
     this.#mayFault("helper");
     this.#push({ kind: "helper", name, args, isEnding });
     this.#hasWritten = true;
+  }
+
+  /** A helper that cannot fault and ends the instruction, after architectural writes. */
+  helperAfterWrite(name: string, args: readonly Node[] = []): void {
+    this.#push({ kind: "helper", name, args, isEnding: true });
   }
 
   /** Result value `index` (i32) of the last helper. */

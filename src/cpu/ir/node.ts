@@ -32,6 +32,10 @@ export const pseudo = {
   hostAddress: -11,
   /** EIP of this instruction. */
   thisEip: -12,
+  /** Number of the data segment (DS or override). */
+  segmentNumber: -13,
+  /** Number of the register operand. */
+  registerIndex: -14,
 } as const;
 
 export class Node {

@@ -70,6 +70,7 @@ export class ModuleWriter {
   readonly #globals: { type: WasmType; initial: number }[] = [];
   readonly #exports: { name: string; kind: number; index: number }[] = [];
   readonly #memoryPages: number;
+  #table: readonly number[] = [];
 
   /** The module imports `env.memory`, shared, `memoryPages` initial and maximum. */
   constructor(memoryPages: number) {
@@ -109,6 +110,11 @@ export class ModuleWriter {
   global(type: WasmType, initial: number): number {
     this.#globals.push({ type, initial });
     return this.#globals.length - 1;
+  }
+
+  /** The module's function table (index 0), filled with these function indices. */
+  table(functions: readonly number[]): void {
+    this.#table = functions;
   }
 
   exportFunction(name: string, index: number): void {
@@ -151,6 +157,12 @@ export class ModuleWriter {
     for (const f of this.#functions) pushUnsigned(functions, f.typeIndex);
     section(3, functions);
 
+    if (this.#table.length > 0) {
+      const table: number[] = [1, 0x70, 0];
+      pushUnsigned(table, this.#table.length);
+      section(4, table);
+    }
+
     if (this.#globals.length > 0) {
       const globals: number[] = [];
       pushUnsigned(globals, this.#globals.length);
@@ -170,6 +182,13 @@ export class ModuleWriter {
       pushUnsigned(exports, e.index);
     }
     section(7, exports);
+
+    if (this.#table.length > 0) {
+      const elements: number[] = [1, 0, 0x41, 0, 0x0b];
+      pushUnsigned(elements, this.#table.length);
+      for (const index of this.#table) pushUnsigned(elements, index);
+      section(9, elements);
+    }
 
     const bodies: Uint8Array[] = [];
     let bodiesLength = 0;

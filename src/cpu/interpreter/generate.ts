@@ -1,0 +1,541 @@
+/**
+ * Generates the interpreter: one WebAssembly module made from the opcode table and the semantics functions. `run` is a
+ * loop over predecoded records; common instructions stand inside it behind one br_table, the others are functions of
+ * their own reached through the module's table. Measured reasons: docs/decisions/0001.
+ */
+import * as R from "../decode/records.ts";
+import { handler, layoutRows, segmentedImmediate, type Variant, variantsOf } from "../decode/variants.ts";
+import { Builder } from "../ir/builder.ts";
+import * as L from "../layout.ts";
+import { guardUnit } from "../semantics/guard.ts";
+import type { Row } from "../table/row.ts";
+import { EMPTY, op } from "../wasm/opcodes.ts";
+import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
+import { CoreImports } from "./imports.ts";
+import { BUDGET, type Frame, HandlerLowering, status } from "./lowering.ts";
+
+/** Why `run` returned. EIP and BUDGET are stored in every case. */
+export const exit = {
+  budget: 0,
+  /** No decode map or no record for EIP. */
+  fetch: 1,
+  fault: 2,
+  leave: 3,
+  stop: 4,
+  crossing: 5,
+} as const;
+
+export interface GeneratedInterpreter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Table-order handler number → number used in records. */
+  readonly renumber: Uint16Array;
+  readonly inlineCount: number;
+  readonly handlerCount: number;
+}
+
+/** Adds library functions (floating point …) to the core module before handlers are generated. */
+export type LibraryGenerator = (writer: ModuleWriter, imports: CoreImports) => void;
+
+/** Semantics of one variant, with its unit's availability checks in front. */
+export function buildVariant(variant: Variant): Builder {
+  const b = new Builder();
+  guardUnit(b, variant.row);
+  variant.row.semantics(b, variant.instruction);
+  return b;
+}
+
+/** Pool of temporaries by type behind a function's fixed locals. */
+class Locals {
+  readonly types: WasmType[] = [];
+  readonly #first: number;
+  readonly #pools = new Map<WasmType, { indices: number[]; used: number }>();
+
+  constructor(fixed: readonly WasmType[], parameters: number) {
+    this.#first = parameters;
+    this.types.push(...fixed);
+    for (const type of [I32, I64, F32, F64, V128] as const) this.#pools.set(type, { indices: [], used: 0 });
+  }
+
+  take(type: WasmType): number {
+    const pool = this.#pools.get(type) as { indices: number[]; used: number };
+    if (pool.used === pool.indices.length) {
+      pool.indices.push(this.#first + this.types.length);
+      this.types.push(type);
+    }
+    return pool.indices[pool.used++];
+  }
+
+  releaseAll(): void {
+    for (const pool of this.#pools.values()) pool.used = 0;
+  }
+}
+
+const P_BUDGET = 0;
+const P_ENTRY = 1;
+const RECORD = 2;
+const START = 3;
+const PAGE = 4;
+const EIP = 5;
+const CS_BASE = 6;
+const TLB_READ = 7;
+const TLB_WRITE = 8;
+const TLB_CODE = 9;
+const LINEAR = 10;
+const STATUS = 11;
+
+const ABORT_STATUS = [op.i32Const, status.fault, op.return];
+
+export function generateInterpreter(
+  rows: readonly Row[],
+  memoryPages: number,
+  libraries: readonly LibraryGenerator[] = [],
+): GeneratedInterpreter {
+  const writer = new ModuleWriter(memoryPages);
+  const imports = new CoreImports(writer);
+  const globalRead = writer.global(I32, L.TLB_READ_SUPERVISOR);
+  const globalWrite = writer.global(I32, L.TLB_WRITE_SUPERVISOR);
+  for (const library of libraries) library(writer, imports);
+
+  const { layouts, handlerCount } = layoutRows(rows);
+  const variants = layouts.flatMap(variantsOf);
+  const inline = variants.filter((v) => v.row.options.hot === true);
+  const outOfLine = variants.filter((v) => v.row.options.hot !== true);
+  const renumber = new Uint16Array(handlerCount);
+  for (let n = 0; n < handler.first; n++) renumber[n] = n;
+  inline.forEach((v, n) => {
+    renumber[v.handler] = handler.first + n;
+  });
+  const inlineEnd = handler.first + inline.length;
+  outOfLine.forEach((v, n) => {
+    renumber[v.handler] = inlineEnd + n;
+  });
+
+  const functionType = writer.type([I32, I32], [I32]);
+  const table = outOfLine.map((v) => {
+    const index = writer.reserve([I32, I32], [I32]);
+    const locals = new Locals([], 2);
+    const code: number[] = [];
+    lowerInto(v, imports, outOfLineFrame(code, locals, globalRead, globalWrite));
+    code.push(op.i32Const, status.next);
+    writer.define(index, locals.types, code);
+    return index;
+  });
+  writer.table(table);
+
+  const run = writer.reserve([I32, I32], [I32]);
+  const locals = new Locals([I32, I32, I32, I32, I32, I32, I32, I32, I32, I32], 2);
+  const code: number[] = [];
+  const get = (local: number) => {
+    code.push(op.localGet);
+    pushUnsigned(code, local);
+  };
+  const set = (local: number) => {
+    code.push(op.localSet);
+    pushUnsigned(code, local);
+  };
+  const constant = (value: number) => {
+    code.push(op.i32Const);
+    pushSigned(code, value);
+  };
+  const loadState = (offset: number) => {
+    constant(0);
+    code.push(op.i32Load, 0);
+    pushUnsigned(code, offset);
+  };
+  const load = (opcode: number, offset: number) => {
+    code.push(opcode, 0);
+    pushUnsigned(code, offset);
+  };
+  const store = (offset: number) => {
+    code.push(op.i32Store, 0);
+    pushUnsigned(code, offset);
+  };
+  const branch = (depth: number) => {
+    code.push(op.br);
+    pushUnsigned(code, depth);
+  };
+  /** EIP := page + offset of the record, in local EIP. */
+  const eipOfRecord = () => {
+    get(PAGE);
+    get(RECORD);
+    load(op.i32Load16U, R.RECORD_OFFSET);
+    code.push(op.i32Add);
+    set(EIP);
+  };
+  /** Counts the records since START, stores EIP and budget, returns the reason. */
+  const leave = (reason: number) => {
+    constant(0);
+    get(EIP);
+    store(L.EIP);
+    constant(0);
+    get(P_BUDGET);
+    get(RECORD);
+    get(START);
+    code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+    store(BUDGET);
+    constant(reason);
+    code.push(op.return);
+  };
+  const nextRecord = () => {
+    get(RECORD);
+    constant(R.RECORD_BYTES);
+    code.push(op.i32Add);
+    set(RECORD);
+  };
+
+  // ---- entry and fetch -------------------------------------------------------------------------------------------
+  loadState(L.EIP);
+  set(EIP);
+  code.push(op.block, EMPTY); // abort
+  code.push(op.loop, EMPTY); // reload
+  for (const [local, user, supervisor, global] of [
+    [TLB_READ, L.TLB_READ_USER, L.TLB_READ_SUPERVISOR, globalRead],
+    [TLB_WRITE, L.TLB_WRITE_USER, L.TLB_WRITE_SUPERVISOR, globalWrite],
+    [TLB_CODE, L.TLB_CODE_USER, L.TLB_CODE_SUPERVISOR, -1],
+  ] as const) {
+    constant(user);
+    constant(supervisor);
+    loadState(L.MODE);
+    constant(L.MODE_USER);
+    code.push(op.i32And, op.select);
+    set(local);
+    if (global >= 0) {
+      get(local);
+      code.push(op.globalSet, global);
+    }
+  }
+  loadState(L.SEG_BASE + L.SEG_CS * 8);
+  set(CS_BASE);
+  code.push(op.loop, EMPTY); // fetch
+  get(P_BUDGET);
+  get(RECORD);
+  get(START);
+  code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+  set(P_BUDGET);
+  get(P_ENTRY);
+  code.push(op.if, EMPTY);
+  get(P_ENTRY);
+  set(RECORD);
+  constant(0);
+  set(P_ENTRY);
+  get(EIP);
+  get(RECORD);
+  load(op.i32Load16U, R.RECORD_OFFSET);
+  code.push(op.i32Sub);
+  set(PAGE);
+  code.push(op.else);
+  // START = RECORD so that `leave` counts nothing twice.
+  get(RECORD);
+  set(START);
+  get(P_BUDGET);
+  constant(0);
+  code.push(op.i32LeS, op.if, EMPTY);
+  leave(exit.budget);
+  code.push(op.end);
+  get(EIP);
+  get(CS_BASE);
+  code.push(op.i32Add);
+  set(LINEAR);
+  get(LINEAR);
+  code.push(op.i32Const, 10, op.i32ShrU);
+  constant(0x3ffffc);
+  code.push(op.i32And);
+  get(TLB_CODE);
+  code.push(op.i32Add);
+  load(op.i32Load, 0);
+  code.push(op.localTee, STATUS, op.i32Eqz, op.if, EMPTY);
+  leave(exit.fetch);
+  code.push(op.end);
+  get(LINEAR);
+  constant(4095);
+  code.push(op.i32And, op.i32Const, 2, op.i32Shl);
+  get(STATUS);
+  code.push(op.i32Add);
+  load(op.i32Load, 0);
+  code.push(op.localTee, STATUS, op.i32Eqz, op.if, EMPTY);
+  leave(exit.fetch);
+  code.push(op.end);
+  get(STATUS);
+  set(RECORD);
+  get(EIP);
+  get(LINEAR);
+  constant(4095);
+  code.push(op.i32And, op.i32Sub);
+  set(PAGE);
+  code.push(op.end);
+  get(RECORD);
+  set(START);
+
+  // ---- dispatch --------------------------------------------------------------------------------------------------
+  code.push(op.loop, EMPTY); // next
+  code.push(op.block, EMPTY); // out of line
+  const bodies = inlineEnd;
+  for (let n = 0; n < bodies; n++) code.push(op.block, EMPTY);
+  get(RECORD);
+  load(op.i32Load16U, R.RECORD_HANDLER);
+  code.push(op.brTable);
+  pushUnsigned(code, bodies);
+  for (let n = 0; n <= bodies; n++) pushUnsigned(code, n);
+
+  for (let n = 0; n < bodies; n++) {
+    code.push(op.end);
+    // Blocks still open around this body, innermost first: bodies n+1…, out-of-line, next, fetch, reload, abort.
+    const around = bodies - 1 - n;
+    const toNext = around + 1;
+    const toFetch = around + 2;
+    const toAbort = around + 4;
+    locals.releaseAll();
+    const frame: Frame = {
+      code,
+      record: RECORD,
+      page: PAGE,
+      pushTlb: (isWrite) => get(isWrite ? TLB_WRITE : TLB_READ),
+      takeLocal: (type) => locals.take(type),
+      abort: (depth) => branch(toAbort + depth),
+      jump: (depth) => {
+        set(EIP);
+        nextRecord();
+        branch(toFetch + depth);
+      },
+      leaveWithStatus: () => {
+        throw new Error("an instruction with an ending helper cannot be inline");
+      },
+      saveForHelper: () => {
+        constant(0);
+        get(PAGE);
+        get(RECORD);
+        load(op.i32Load16U, R.RECORD_OFFSET);
+        code.push(op.i32Add);
+        store(L.EIP);
+        constant(0);
+        get(P_BUDGET);
+        get(RECORD);
+        get(START);
+        code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+        store(BUDGET);
+      },
+    };
+    switch (n) {
+      case handler.none:
+        code.push(op.unreachable);
+        break;
+      case handler.refetch:
+        eipOfRecord();
+        branch(toFetch);
+        break;
+      case handler.address:
+      case handler.addressSegmented:
+        emitAddress(n === handler.addressSegmented, frame, imports, locals);
+        // This record is not an instruction of its own.
+        get(START);
+        constant(R.RECORD_BYTES);
+        code.push(op.i32Add);
+        set(START);
+        nextRecord();
+        branch(toNext);
+        break;
+      case handler.crossing:
+        eipOfRecord();
+        leave(exit.crossing);
+        break;
+      case handler.stop:
+        eipOfRecord();
+        leave(exit.stop);
+        break;
+      case handler.undefined:
+      case handler.tooLong:
+        constant(0);
+        constant(n === handler.undefined ? 7 : 14);
+        store(L.FAULT);
+        constant(0);
+        constant(n === handler.undefined ? -1 : 0);
+        store(L.FAULT_ERROR);
+        branch(toAbort);
+        break;
+      default:
+        lowerInto(inline[n - handler.first], imports, frame);
+        nextRecord();
+        branch(toNext);
+    }
+  }
+  code.push(op.end); // out of line
+  constant(0);
+  get(PAGE);
+  get(RECORD);
+  load(op.i32Load16U, R.RECORD_OFFSET);
+  code.push(op.i32Add);
+  store(L.EIP);
+  constant(0);
+  get(P_BUDGET);
+  get(RECORD);
+  get(START);
+  code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+  store(BUDGET);
+  get(RECORD);
+  get(PAGE);
+  get(RECORD);
+  load(op.i32Load16U, R.RECORD_HANDLER);
+  constant(inlineEnd);
+  code.push(op.i32Sub, 0x11);
+  pushUnsigned(code, functionType);
+  code.push(0);
+  code.push(op.localTee, STATUS, op.i32Eqz, op.if, EMPTY);
+  nextRecord();
+  branch(1); // next
+  code.push(op.end);
+  get(STATUS);
+  constant(status.fault);
+  code.push(op.i32Eq, op.brIf);
+  pushUnsigned(code, 3); // abort: next, fetch, reload, abort
+  nextRecord();
+  loadState(L.EIP);
+  set(EIP);
+  get(STATUS);
+  constant(status.leave);
+  code.push(op.i32Eq, op.if, EMPTY);
+  leave(exit.leave);
+  code.push(op.end);
+  // START and RECORD are settled by the fetch loop's head, which `reload` falls into.
+  branch(2); // reload
+  code.push(op.end, op.end, op.end); // next, fetch, reload
+  code.push(op.unreachable);
+  code.push(op.end); // abort
+  eipOfRecord();
+  leave(exit.fault);
+  code.push(op.unreachable);
+  writer.define(run, locals.types, code);
+  writer.exportFunction("run", run);
+  return { bytes: writer.finish(), renumber, inlineCount: inline.length, handlerCount };
+}
+
+function lowerInto(variant: Variant, imports: CoreImports, frame: Frame): void {
+  const built = buildVariant(variant);
+  new HandlerLowering(frame, imports, variant.instruction).lower(built.statements);
+}
+
+function outOfLineFrame(code: number[], locals: Locals, globalRead: number, globalWrite: number): Frame {
+  const temporary = locals.take(I32);
+  return {
+    code,
+    record: 0,
+    page: 1,
+    pushTlb: (isWrite) => code.push(op.globalGet, isWrite ? globalWrite : globalRead),
+    takeLocal: (type) => locals.take(type),
+    abort: () => code.push(...ABORT_STATUS),
+    jump: () => {
+      code.push(op.localSet);
+      pushUnsigned(code, temporary);
+      code.push(op.i32Const, 0, op.localGet);
+      pushUnsigned(code, temporary);
+      code.push(op.i32Store, 0);
+      pushUnsigned(code, L.EIP);
+      code.push(op.i32Const, status.refetch, op.return);
+    },
+    leaveWithStatus: () => code.push(op.return),
+    // `run` has stored EIP and the budget before the call.
+    saveForHelper: () => {},
+  };
+}
+
+/** The address records: SLOT_TEMPORARY = linear (or effective) address. */
+function emitAddress(isSegmented: boolean, frame: Frame, imports: CoreImports, locals: Locals): void {
+  const { code } = frame;
+  const get = (local: number) => {
+    code.push(op.localGet);
+    pushUnsigned(code, local);
+  };
+  const set = (local: number) => {
+    code.push(op.localSet);
+    pushUnsigned(code, local);
+  };
+  const constant = (value: number) => {
+    code.push(op.i32Const);
+    pushSigned(code, value);
+  };
+  const byte = (offset: number) => {
+    get(frame.record);
+    code.push(op.i32Load8U, 0, offset);
+  };
+  const word = (offset: number) => {
+    get(frame.record);
+    code.push(op.i32Load, 0, offset);
+  };
+  const gpr = () => {
+    code.push(op.i32Load, 0);
+    pushUnsigned(code, L.GPR);
+  };
+  const address = locals.take(I32);
+  byte(R.RECORD_RM);
+  gpr();
+  byte(R.RECORD_THIRD);
+  gpr();
+  word(R.RECORD_IMMEDIATE);
+  if (isSegmented) code.push(op.i32Const, segmentedImmediate.scaleMask, op.i32And);
+  code.push(op.i32Shl, op.i32Add);
+  word(R.RECORD_DISPLACEMENT);
+  code.push(op.i32Add);
+  set(address);
+  if (isSegmented) {
+    const packed = locals.take(I32);
+    const segment = locals.take(I32);
+    const size = locals.take(I32);
+    word(R.RECORD_IMMEDIATE);
+    set(packed);
+    get(packed);
+    constant(segmentedImmediate.address16);
+    code.push(op.i32And, op.if, EMPTY);
+    get(address);
+    constant(0xffff);
+    code.push(op.i32And);
+    set(address);
+    code.push(op.end);
+    get(packed);
+    constant(segmentedImmediate.noSegment);
+    code.push(op.i32And, op.i32Eqz, op.if, EMPTY);
+    get(packed);
+    code.push(op.i32Const, segmentedImmediate.segmentShift, op.i32ShrU, op.i32Const, 7, op.i32And);
+    set(segment);
+    get(packed);
+    code.push(op.i32Const, segmentedImmediate.sizeShift, op.i32ShrU);
+    constant(0xffff);
+    code.push(op.i32And);
+    set(size);
+    // Fast when ea <u fast limit of the access kind, for accesses of up to 16 bytes.
+    get(address);
+    get(segment);
+    code.push(op.i32Const, 2, op.i32Shl);
+    constant(L.SEG_FAST_WRITE);
+    constant(L.SEG_FAST_READ);
+    get(packed);
+    constant(segmentedImmediate.write);
+    code.push(op.i32And, op.select, op.i32Add, op.i32Load, 0, 0);
+    code.push(op.i32GeU);
+    get(size);
+    constant(16);
+    code.push(op.i32GtU, op.i32Or, op.if, EMPTY);
+    frame.saveForHelper();
+    get(segment);
+    get(address);
+    get(size);
+    get(packed);
+    constant(24);
+    code.push(op.i32ShrU, op.i32Const, 1, op.i32And, op.call);
+    pushUnsigned(code, imports.helper("check-segment", 4));
+    code.push(op.if, EMPTY);
+    // Three blocks are open here: this one, the slow check, the segment part.
+    frame.abort(3);
+    code.push(op.end);
+    code.push(op.end);
+    get(address);
+    get(segment);
+    code.push(op.i32Const, 3, op.i32Shl, op.i32Load, 0);
+    pushUnsigned(code, L.SEG_BASE);
+    code.push(op.i32Add);
+    set(address);
+    code.push(op.end);
+  }
+  constant(0);
+  get(address);
+  code.push(op.i32Store, 0);
+  pushUnsigned(code, L.GPR + R.SLOT_TEMPORARY);
+}
