@@ -11,7 +11,6 @@ import { assemblePc } from "../machine/pc.ts";
 import { ByteRing } from "./byte-ring.ts";
 import { hostWallClock, monotonicNs } from "./host-time.ts";
 import type {
-  FloppyAttachment,
   IdeAttachment,
   MachineMessage,
   MachineOutcome,
