@@ -1,0 +1,195 @@
+/**
+ * Plug of the graphics adapter: VirtualBox's VBoxVGA, PCI 00:02.0 80ee:beef revision 0 (a higher revision promises memory
+ * mapped registers), VRAM in BAR0, the VGA's ports and window, DISPI at 1CEh/1CFh. The chip is in the other files of the
+ * folder: `ports.ts`, `aperture.ts`, `dispi.ts`, `scan.ts` and the pictures.
+ */
+import type { DisplaySource, TextCells } from "../../backend-api/display.ts";
+import { FormatError, InternalError } from "../../base/errors.ts";
+import type { Device, DeviceContext, ResetKind } from "../../device-api/device.ts";
+import { byteWindow } from "../../device-api/io-window.ts";
+import type { DeviceMemory, PciFunctionHandle } from "../../device-api/pci-function.ts";
+import type { SavedLeaf } from "../../device-api/saved-state.ts";
+import { StateReader } from "../../device-api/state-reader.ts";
+import { VgaAperture } from "./aperture.ts";
+import { Dispi } from "./dispi.ts";
+import { renderDispi } from "./dispi-picture.ts";
+import { Palette } from "./palette.ts";
+import { VgaPorts } from "./ports.ts";
+import { VgaRegisterFile } from "./register-file.ts";
+import * as R from "./registers.ts";
+import { Scan } from "./scan.ts";
+import { VgaPicture } from "./vga-picture.ts";
+
+const kind = "vga";
+const minimumBytes = 256 * 1024;
+
+export interface VgaConfig {
+  /** Video memory: a power of two of at least 256 KiB (BAR0's size), starting on a 4-byte border. */
+  readonly vram: DeviceMemory;
+  /** What the guest is told it has (`--vram`), a multiple of 64 KiB; all of `vram` if not given. */
+  readonly vramBytes?: number;
+  /** The video BIOS for the PCI expansion ROM; the copy at C0000h is the machine's. */
+  readonly expansionRom?: Uint8Array;
+  /** BAR0 at reset; 0 (the default) leaves it to the firmware. */
+  readonly frameBufferBase?: number;
+}
+
+export interface VgaDevice extends Device, DisplaySource {}
+
+/** The VBoxVGA adapter at 00:02.0. */
+export function createVga(config: VgaConfig): VgaDevice {
+  return new Vga(config);
+}
+
+class Vga implements VgaDevice {
+  readonly id = kind;
+  readonly #config: VgaConfig;
+  readonly #vram: Uint8Array;
+  readonly #words: Int32Array;
+  readonly #sizeBytes: number;
+  readonly #registers = new VgaRegisterFile();
+  readonly #palette = new Palette();
+  readonly #aperture: VgaAperture;
+  readonly #dispi: Dispi;
+  readonly #ports: VgaPorts;
+  readonly #picture: VgaPicture;
+  #scan: Scan | undefined;
+  #pci: PciFunctionHandle | undefined;
+
+  constructor(config: VgaConfig) {
+    this.#config = config;
+    this.#vram = config.vram.bytes;
+    const { length } = this.#vram;
+    this.#sizeBytes = config.vramBytes ?? length;
+    if (length < minimumBytes || (length & (length - 1)) !== 0 || (this.#vram.byteOffset & 3) !== 0) {
+      throw new InternalError(`vga: video memory of ${length} bytes at ${this.#vram.byteOffset}`);
+    }
+    if (this.#sizeBytes < minimumBytes || this.#sizeBytes > length || this.#sizeBytes % 0x10000 !== 0) {
+      throw new InternalError(`vga: ${this.#sizeBytes} bytes of a video memory of ${length}`);
+    }
+    this.#words = new Int32Array(this.#vram.buffer, this.#vram.byteOffset, length >> 2);
+    this.#aperture = new VgaAperture(this.#registers, this.#vram, this.#sizeBytes, () => this.#dispi.settle());
+    this.#dispi = new Dispi({
+      vram: this.#vram,
+      sizeBytes: this.#sizeBytes,
+      onChange: () => this.#refresh(),
+      frameBufferBase: () => (this.#pci?.readConfig(0x10, 4) ?? 0) & ~0xf,
+    });
+    this.#ports = new VgaPorts(this.#registers, {
+      addressing: () => this.#aperture.refresh(),
+      timing: () => this.#scan?.refresh(),
+      programmed: () => this.#dispi.settle(),
+      status: () => this.#scan?.status() ?? 0,
+      isDac8Bit: () => this.#dispi.isDac8Bit,
+    });
+    this.#picture = new VgaPicture(this.#registers, this.#words, this.#palette);
+  }
+
+  attach(context: DeviceContext): void {
+    this.#scan = new Scan(this.#registers, this.#dispi, context.clock);
+    context.claimPorts(R.MONO_BASE, R.MONO_LENGTH, byteWindow(this.#ports.range(R.MONO_BASE)));
+    context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, byteWindow(this.#ports.range(R.COLOR_BASE)));
+    context.claimPorts(R.DISPI_BASE, R.DISPI_LENGTH, this.#dispi);
+    context.claimMemory(0xa0000, 0x20000, this.#aperture);
+    this.#pci = context.addPciFunction(2, 0, {
+      name: "VGA",
+      vendorId: 0x80ee,
+      deviceId: 0xbeef,
+      revision: 0,
+      classCode: 0x030000,
+      interruptPin: 1,
+      bars: [
+        {
+          index: 0,
+          kind: "memory",
+          sizeBytes: this.#vram.length,
+          prefetchable: true,
+          window: { kind: "ram", memory: this.#config.vram },
+          initialBase: this.#config.frameBufferBase ?? 0,
+        },
+      ],
+      expansionRom: this.#config.expansionRom,
+    });
+  }
+
+  reset(resetKind: ResetKind): void {
+    if (resetKind === "power-on") this.#vram.fill(0);
+    this.#registers.reset();
+    this.#dispi.reset();
+    this.#refresh();
+  }
+
+  /** Brings what is derived from the registers up to date. */
+  #refresh(): void {
+    const dispi = this.#dispi;
+    if (dispi.isActive && dispi.bitsPerPixel !== 4) this.#aperture.setPacked(dispi.bank);
+    else this.#aperture.setPlanar(dispi.isActive ? dispi.bank : 0, dispi.isActive);
+    this.#aperture.refresh();
+    this.#scan?.refresh();
+  }
+
+  get widthPixels(): number {
+    return this.#dispi.isActive ? this.#dispi.widthPixels : this.#picture.widthPixels;
+  }
+  get heightPixels(): number {
+    return this.#dispi.isActive ? this.#dispi.heightPixels : this.#picture.heightPixels;
+  }
+  /** 0 in all modes that were set by VGA registers, as VirtualBox says. */
+  get bitsPerPixel(): number {
+    return this.#dispi.bitsPerPixel;
+  }
+
+  renderRgba(target?: Uint8Array): Uint8Array {
+    const length = this.widthPixels * this.heightPixels * 4;
+    const fits = target !== undefined && target.length === length && (target.byteOffset & 3) === 0;
+    const rgba = fits ? target : new Uint8Array(length);
+    const pixels = new Int32Array(rgba.buffer, rgba.byteOffset, length >> 2);
+    this.#palette.update(this.#registers, this.#dispi.isDac8Bit);
+    if (this.#dispi.isActive) {
+      renderDispi(this.#dispi, this.#vram, this.#words, this.#sizeBytes, this.#palette, pixels);
+    } else {
+      const frame = this.#scan?.frame() ?? 0;
+      this.#picture.render(pixels, { isCursorOn: (frame & 8) === 0, isTextOn: (frame & 16) === 0 });
+    }
+    return rgba;
+  }
+
+  textCells(): TextCells | undefined {
+    return this.#dispi.isActive ? undefined : this.#picture.textCells();
+  }
+
+  save(): SavedLeaf {
+    // Video memory is mostly untouched: keep it up to its last word in use.
+    let used = this.#words.length;
+    while (used > 0 && this.#words[used - 1] === 0) used--;
+    used *= 4;
+    return {
+      kind,
+      version: 1,
+      data: {
+        registers: this.#registers.save(),
+        dispi: this.#dispi.save(),
+        vramBytes: this.#vram.length,
+        vramUsedBytes: used,
+        vram: this.#vram.slice(0, used),
+      },
+    };
+  }
+
+  load(leaf: SavedLeaf): void {
+    const state = StateReader.open(leaf, kind, 1);
+    this.#registers.load(state.child("registers"));
+    this.#dispi.load(state.child("dispi"));
+    const size = state.integer("vramBytes", 0, 2 ** 32);
+    if (size !== this.#vram.length) {
+      throw new FormatError(
+        `saved state: ${kind} has ${size} bytes of video memory, this machine ${this.#vram.length}`,
+      );
+    }
+    const used = state.integer("vramUsedBytes", 0, size);
+    this.#vram.set(state.bytes("vram", used));
+    this.#vram.fill(0, used);
+    state.end();
+    this.#refresh();
+  }
+}
