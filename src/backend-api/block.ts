@@ -41,4 +41,6 @@ export interface MediumSlot {
   onChange(listener: () => void): void;
   /** The guest ejects the disc: returns false if the host refuses. */
   eject(): boolean;
+  /** Told when the guest locks or unlocks the tray: the user's eject is to be refused meanwhile. Optional. */
+  setLocked?(isLocked: boolean): void;
 }

@@ -18,6 +18,8 @@ export type ResetKind = "power-on" | "hard";
 export interface Device {
   /** Unique in the machine, kebab-case, e.g. "uart-1". Key of the saved state. */
   readonly id: string;
+  /** Requests at back ends that are not answered yet. The machine lets them reach 0 before pause, save and reset. */
+  readonly pendingRequests?: number;
   /** Claims windows, lines and timers. Called once; keeps no other reference to the machine. */
   attach(context: DeviceContext): void;
   reset(kind: ResetKind): void;
