@@ -85,6 +85,11 @@ export class LinearMemory {
 
   /** Checks that `sizeBytes` (≤ 4096) at `linear` may be read or written, so that the access itself cannot fault. */
   probe(linear: number, sizeBytes: number, isWrite: boolean, user: boolean): void {
+    if ((linear & 0xfff) + sizeBytes <= 4096) {
+      const reads = user ? TLB_READ_USER : TLB_READ_SUPERVISOR;
+      const writes = user ? TLB_WRITE_USER : TLB_WRITE_SUPERVISOR;
+      if (this.#i32[((isWrite ? writes : reads) >> 2) + (linear >>> 12)] !== 0) return;
+    }
     const access = (isWrite ? ACCESS_WRITE : ACCESS_READ) | (user ? ACCESS_USER : 0);
     this.#gpa(linear, access);
     if ((linear & 0xfff) + sizeBytes > 4096) this.#gpa((linear | 0xfff) + 1, access);

@@ -143,10 +143,10 @@ export class PageWalker {
   }
 
   /**
-   * Loads the four PAE page-directory pointers from the table `cr3` names. Throws #GP(0) if a present one has reserved
-   * bits set; then nothing has changed.
+   * Reads the four PAE page-directory pointers of the table `cr3` names, for `storePdptes`. Throws #GP(0) if a present
+   * one has reserved bits set.
    */
-  loadPdptes(cr3: number): void {
+  readPdptes(cr3: number): Int32Array {
     const base = (cr3 & 0xffffffe0) >>> 0;
     const values = new Int32Array(8);
     for (let i = 0; i < 8; i++) values[i] = this.#physical.read32(this.#maskGpa(base + i * 4)) | 0;
@@ -154,6 +154,11 @@ export class PageWalker {
       const isBad = (values[i] & 0x1e6) !== 0 || (values[i + 1] & (PAE_RESERVED_HIGH | -0x80000000)) !== 0;
       if ((values[i] & P) !== 0 && isBad) throw new CpuFault(VECTOR_GP, 0);
     }
+    return values;
+  }
+
+  /** Puts what `readPdptes` answered into the registers that PAE walks start from. */
+  storePdptes(values: Int32Array): void {
     this.#state.i32.set(values, PDPTE >> 2);
   }
 
