@@ -10,3 +10,4 @@ export { createPit, type PitDevice } from "./pit-8254/index.ts";
 export { createRtc, type RtcConfig } from "./rtc-mc146818/index.ts";
 export { createSystemPorts, type ResetRequest, type SystemPortsConfig } from "./system-ports/index.ts";
 export { createUart, type UartConfig, type UartType } from "./uart-16550/index.ts";
+export { createVga, type VgaConfig, type VgaDevice } from "./vga/index.ts";
