@@ -143,15 +143,20 @@ describe("DISPI", () => {
     expect(bench.dacIndexAt(1, 512)).toBe(0);
   });
 
-  it("keeps the picture when a DOS box disables the mode, until the VGA is programmed", () => {
+  it("keeps the picture when a DOS box disables the mode, until a VGA mode is set", () => {
     const bench = new VgaBench();
     bench.setMode(mode03);
     bench.setDispiMode(800, 600, 16);
     bench.dispi(4, 0);
     expect(bench.dispi(4)).toBe(0);
     bench.dac(1, 2, 3, 4);
+    bench.sr(2, 3);
+    bench.gr(8, 0xff);
+    bench.ar(3, 3);
     expect(bench.vga.widthPixels).toBe(800);
-    bench.sr(1, 0);
+    bench.write8(0xa0000, 0x12); // still the bank
+    expect(bench.memory.bytes[0]).toBe(0x12);
+    bench.ar(0x10, 0x0c);
     expect([bench.vga.widthPixels, bench.vga.heightPixels, bench.vga.bitsPerPixel]).toEqual([720, 400, 0]);
   });
 

@@ -7,7 +7,7 @@
  * protocol, which x86 emulators inside guests need). A 16-bit access or one to the other port starts a pair anew.
  *
  * The register contents and the mode on the screen are two things: clearing ENABLE leaves the picture until the guest
- * programs the VGA (`settle`). Windows 9x lets a DOS box through to these ports while it keeps 3B0h–3DFh from it, and a
+ * sets a VGA mode (`settle`). Windows 9x lets a DOS box through to these ports while it keeps 3B0h–3DFh from it, and a
  * mode set in the box must not take the desktop's picture away.
  */
 import { FormatError } from "../../base/errors.ts";
@@ -87,7 +87,7 @@ export class Dispi implements IoWindow, DispiMode {
     this.#deactivate();
   }
 
-  /** The guest programs the VGA: a mode that it has disabled leaves the screen. */
+  /** The guest sets a VGA mode: a DISPI mode that it has disabled leaves the screen. */
   settle(): void {
     if (!this.isActive || (this.#regs[R.DISPI_INDEX_ENABLE] & R.DISPI_ENABLED) !== 0) return;
     this.#deactivate();

@@ -78,7 +78,7 @@ class Vga implements VgaDevice {
     this.#ports = new VgaPorts(this.#registers, {
       addressing: () => this.#aperture.refresh(),
       timing: () => this.#scan?.refresh(),
-      programmed: () => this.#dispi.settle(),
+      modeSet: () => this.#dispi.settle(),
       status: () => this.#scan?.status() ?? 0,
       isDac8Bit: () => this.#dispi.isDac8Bit,
     });

@@ -16,8 +16,8 @@ export interface VgaEvents {
   addressing(): void;
   /** CRTC, sequencer or misc: where the beam is. */
   timing(): void;
-  /** The guest programs the VGA (anything but the DAC). */
-  programmed(): void;
+  /** AR10h was written: the guest has set a VGA mode, as this is the last step of every mode set. */
+  modeSet(): void;
   /** Bits 0 and 3 of input status 1. */
   status(): number;
   /** Bits of a DAC component: 8 instead of 6. */
@@ -102,7 +102,6 @@ export class VgaPorts {
         break;
       case R.MISC_OUTPUT_WRITE:
         r.misc = value;
-        this.#events.programmed();
         this.#events.addressing();
         this.#events.timing();
         break;
@@ -114,7 +113,6 @@ export class VgaPorts {
         break;
       case R.SEQUENCER_DATA:
         r.sr[r.srIndex] = value & R.SR_MASKS[r.srIndex];
-        this.#events.programmed();
         this.#events.addressing();
         if (r.srIndex === R.SR1_CLOCKING_MODE) this.#events.timing();
         break;
@@ -139,7 +137,6 @@ export class VgaPorts {
         break;
       case R.GRAPHICS_DATA:
         r.gr[r.grIndex] = value & R.GR_MASKS[r.grIndex];
-        this.#events.programmed();
         this.#events.addressing();
         break;
       case R.CRTC_INDEX_MONO:
@@ -164,9 +161,9 @@ export class VgaPorts {
       r.isPaletteOnScreen = (value & R.AR_INDEX_PAS) !== 0;
     } else if (r.arIndex < R.AR_COUNT) {
       r.ar[r.arIndex] = value & (r.arIndex < 0x10 ? R.AR_PALETTE_MASK : R.AR_MODE_MASKS[r.arIndex - 0x10]);
+      if (r.arIndex === R.AR10_MODE) this.#events.modeSet();
     }
     r.isAttributeData = !r.isAttributeData;
-    this.#events.programmed();
   }
 
   #readDac(): number {
@@ -206,7 +203,6 @@ export class VgaPorts {
       value = (cr[R.CR07_OVERFLOW] & ~R.CR07_LINE_COMPARE_8) | (value & R.CR07_LINE_COMPARE_8);
     }
     cr[crIndex] = value;
-    this.#events.programmed();
     // Cursor and start address change all the time and move no beam.
     if (crIndex < R.CR0A_CURSOR_START || crIndex > R.CR0F_CURSOR_LOW) this.#events.timing();
   }
