@@ -18,6 +18,7 @@ import { createFirmware, type Firmware } from "../firmware/index.ts";
 import { limits, type MachineSpec } from "../spec/machine-spec.ts";
 import { type BootDrive, MachineBootMedia } from "./boot-media.ts";
 import { HostTimeSource, InstructionTimeSource, MachineClock } from "./clock.ts";
+import { cmosFor } from "./cmos.ts";
 import { DemandLog } from "./demand-log.ts";
 import { MachineDeviceContext } from "./device-context.ts";
 import { DeviceMemoryAllocator } from "./device-memory.ts";
@@ -130,6 +131,16 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const requestReset = (request: devices.ResetRequest): void => machine?.requestReset(request);
   const requestPowerOff = (): void => machine?.requestPowerOff();
 
+  // A deterministic machine's time of day moves with its instructions too.
+  const { wallClock: hostWallClock } = host;
+  const wallClock: WallClock =
+    spec.deterministic === undefined
+      ? hostWallClock
+      : {
+          nowMs: () => hostWallClock.nowMs() + machineClock.lastNs / 1e6,
+          utcOffsetMinutes: () => hostWallClock.utcOffsetMinutes(),
+        };
+
   // Interrupt controller, PCI bus, chipset.
   pic = devices.createPic({ intr });
   const interruptController = pic;
@@ -148,6 +159,12 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     devices.createI440fx({ onPamChange: (index, value) => shadow.setPam(index, value) }),
     piix3,
     pit,
+    devices.createRtc({
+      wallClock,
+      isUtc: spec.rtcUseUtc,
+      offsetMs: spec.systemTimeOffsetMs,
+      initialCmos: cmosFor(spec),
+    }),
     devices.createSystemPorts({ timer2: { gate: pit.gate2, out: pit.out2 }, a20, requestReset }),
   ];
 

@@ -10,11 +10,11 @@ export function monotonicNs(): number {
 /** A deterministic machine's RTC starts here: 2020-01-01T00:00:00Z. */
 const FIXED_START_MS = Date.UTC(2020, 0, 1);
 
-/** The host's time of day plus the machine's offset; fixed for deterministic machines. */
+/** The host's time of day; fixed for deterministic machines. */
 export function hostWallClock(spec: MachineSpec): WallClock {
   if (spec.deterministic !== undefined) return { nowMs: () => FIXED_START_MS, utcOffsetMinutes: () => 0 };
   return {
-    nowMs: () => Date.now() + spec.systemTimeOffsetMs,
+    nowMs: () => Date.now(),
     utcOffsetMinutes: () => -new Date().getTimezoneOffset(),
   };
 }

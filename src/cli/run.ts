@@ -1,0 +1,99 @@
+/** `anneau run`: a machine in the foreground, without a settings file. Ours, not one of VBoxManage's commands. */
+import { runForeground } from "../vm/foreground.ts";
+import type { Command } from "./command.ts";
+import { noneLeft } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { option, type ParsedArguments, parseArguments } from "./options.ts";
+
+const specs = [
+  option("memory m", "integer"),
+  option("vram", "integer"),
+  option("cdrom", "text"),
+  option("disk", "text"),
+  option("floppy", "text"),
+  option("kernel", "text"),
+  option("initrd", "text"),
+  option("append", "text"),
+  option("serial", "text"),
+  option("display", "text"),
+  option("bios", "text"),
+  option("boot", "text"),
+  option("trace", "text"),
+  option("log", "text"),
+  option("triple-fault", "text"),
+  option("read-only", "switch"),
+  option("deterministic", "switch"),
+  option("statistics", "switch"),
+];
+
+export const command: Command = {
+  usage: [
+    "[--memory=MB] [--vram=MB] [--cdrom=FILE] [--disk=FILE]... [--floppy=FILE] [--read-only]",
+    "[--kernel=FILE [--initrd=FILE] [--append=TEXT]] [--bios=FILE] [--boot=LETTERS]",
+    "[--serial=stdio|none|file:PATH] [--display=none|text|png:FILE]",
+    "[--trace=LIST] [--log=FILE] [--statistics] [--deterministic] [--triple-fault=stop|reset]",
+  ],
+  about:
+    "Runs a machine in the foreground, without a settings file, its first serial port on the terminal. Ctrl-A X ends it, " +
+    "Ctrl-A A types a Ctrl-A. --boot takes letters in order: a floppy, c disk, d DVD. SIGUSR1 writes the picture of " +
+    "--display=png:FILE, as does the end. The exit code is 0 when the guest switches off, 1 when it dies.",
+  run(args) {
+    const parsed = parseArguments(args, specs);
+    noneLeft(parsed.positionals);
+    const disks = parsed.options.filter(({ name }) => name === "disk").map(({ values }) => values[0]);
+    const display = parseDisplay(parsed.text("display") ?? "none");
+    const serial = parseSerial(parsed.text("serial") ?? (display.kind === "text" ? "none" : "stdio"));
+    if (display.kind === "text" && serial.kind === "stdio")
+      throw new UsageError("--display=text and --serial=stdio both want the terminal");
+    return runForeground({
+      memoryMiB: parsed.integer("memory") ?? 256,
+      vramMiB: parsed.integer("vram"),
+      cdrom: parsed.text("cdrom"),
+      disks,
+      floppy: parsed.text("floppy"),
+      kernel: parsed.text("kernel"),
+      initrd: parsed.text("initrd"),
+      append: parsed.text("append"),
+      bios: parsed.text("bios"),
+      bootOrder: parseBootOrder(parsed.text("boot")),
+      hasSerial: serial.kind !== "none",
+      hasGraphics: true,
+      serial,
+      display,
+      isReadOnly: parsed.has("read-only"),
+      deterministic: parsed.has("deterministic"),
+      trace: (parsed.text("trace") ?? "").split(",").filter((name) => name !== ""),
+      logFile: parsed.text("log"),
+      statistics: parsed.has("statistics"),
+      onTripleFault: parseTripleFault(parsed),
+    });
+  },
+};
+
+function parseSerial(text: string) {
+  if (text === "stdio" || text === "none") return { kind: text } as const;
+  if (text.startsWith("file:")) return { kind: "file", path: text.slice(5) } as const;
+  throw new UsageError(`Invalid argument format for option '--serial': '${text}'`);
+}
+
+function parseDisplay(text: string) {
+  if (text === "text" || text === "none") return { kind: text } as const;
+  if (text.startsWith("png:")) return { kind: "png", path: text.slice(4) } as const;
+  throw new UsageError(`Invalid argument format for option '--display': '${text}'`);
+}
+
+function parseTripleFault(parsed: ParsedArguments): "stop" | "reset" {
+  const text = parsed.text("triple-fault") ?? "stop";
+  if (text === "stop" || text === "reset") return text;
+  throw new UsageError(`Invalid argument format for option '--triple-fault': '${text}'`);
+}
+
+function parseBootOrder(text: string | undefined) {
+  if (text === undefined) return undefined;
+  const letters = { a: "floppy", c: "disk", d: "dvd" } as const;
+  const order = [...text].map((letter) => letters[letter as keyof typeof letters]);
+  if (order.length > 4 || order.includes(undefined as never))
+    throw new UsageError(`Invalid argument format for option '--boot': '${text}'`);
+  const at = (i: number) => order[i] ?? "none";
+  return [at(0), at(1), at(2), at(3)] as const;
+}

@@ -1,0 +1,160 @@
+/**
+ * `anneau run`: one machine in this process, serial port or text screen on the person's terminal. Ends with the guest's
+ * power-off (exit code 0), with Ctrl-A X (0), with SIGTERM, SIGHUP or SIGINT (128 + signal), or with the guest's death
+ * (1, registers and cause on standard error). The terminal is given back on every way out.
+ */
+import { createWriteStream, writeFileSync, writeSync } from "node:fs";
+import { encodePng } from "../display/png.ts";
+import { terminalToScancodes } from "../display/us-keyboard.ts";
+import type { MachineOutcome, MachineStatistics, ScreenImage } from "./machine-protocol.ts";
+import { MachineThreadClient } from "./machine-thread-client.ts";
+import { describeRunMachine, type RunMachineOptions } from "./run-spec.ts";
+import { HostTerminal } from "./terminal.ts";
+import { UartHost } from "./uart-host.ts";
+
+const REDRAW_MS = 100;
+const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+export interface ForegroundOptions extends RunMachineOptions {
+  readonly serial: { readonly kind: "stdio" | "none" } | { readonly kind: "file"; readonly path: string };
+  readonly display: { readonly kind: "none" | "text" } | { readonly kind: "png"; readonly path: string };
+  readonly trace: readonly string[];
+  /** Where everything that the machine logs goes; warnings go to standard error in any case. */
+  readonly logFile?: string;
+  readonly onTripleFault: "reset" | "stop";
+  readonly statistics: boolean;
+}
+
+/** Runs the machine to its end; the process's exit code. Throws one line if it cannot start. */
+export async function runForeground(options: ForegroundOptions): Promise<number> {
+  const { spec, ide, floppies } = describeRunMachine(options);
+  const startMs = performance.now();
+  const logFile = options.logFile === undefined ? undefined : createWriteStream(options.logFile);
+  const uart = options.hasSerial ? new UartHost() : undefined;
+  plugSerial(uart, options.serial);
+
+  const client = await MachineThreadClient.start({
+    spec,
+    ide,
+    floppies,
+    uarts: [uart],
+    trace: options.trace,
+    onTripleFault: options.onTripleFault,
+    onLine: (tag, text) => {
+      logFile?.write(`${tag} ${text}\n`);
+      if (tag === "W" || tag === "E" || (tag === "T" && logFile === undefined)) say(text);
+    },
+  });
+
+  let exitCode: number | undefined;
+  const quit = (code: number): void => {
+    exitCode ??= code;
+    client.request("powerOff").catch(() => {});
+  };
+  const isTextScreen = options.display.kind === "text";
+  const isInteractive = isTextScreen || options.serial.kind === "stdio";
+  const terminal = isInteractive
+    ? new HostTerminal({
+        onInput: (bytes) => {
+          if (isTextScreen) {
+            const codes = terminalToScancodes(Buffer.from(bytes).toString("latin1"));
+            client.request("scancodes", { bytes: codes }).catch(() => {});
+          } else if (uart?.send(bytes, () => terminal?.resumeInput()) === false) {
+            terminal?.pauseInput();
+          }
+        },
+        onQuit: () => quit(0),
+      })
+    : undefined;
+  const handlers = Object.entries(signals).map(([name, number]) => {
+    const handler = () => quit(128 + number);
+    process.on(name as NodeJS.Signals, handler);
+    return () => process.off(name as NodeJS.Signals, handler);
+  });
+  const saveScreen = async (): Promise<void> => {
+    if (options.display.kind === "png") writePng(options.display.path, await client.request("screen"));
+  };
+  const onScreenshot = () => void saveScreen().catch((error: Error) => say(`no picture: ${error.message}`));
+  if (options.display.kind === "png") process.on("SIGUSR1", onScreenshot);
+  const redraw = setInterval(() => {
+    if (isTextScreen)
+      client.request("textScreen").then(
+        (cells) => terminal?.drawText(cells),
+        () => {},
+      );
+  }, REDRAW_MS);
+  if (!isTextScreen) clearInterval(redraw);
+
+  let outcome: MachineOutcome;
+  try {
+    outcome = await client.ended;
+  } finally {
+    clearInterval(redraw);
+    await uart?.close();
+    terminal?.close();
+    for (const remove of handlers) remove();
+    process.off("SIGUSR1", onScreenshot);
+    logFile?.end();
+  }
+  if (options.display.kind === "png" && client.lastScreen) writePng(options.display.path, client.lastScreen);
+  if (options.statistics) say(describeStatistics(outcome.statistics, performance.now() - startMs));
+  if (outcome.kind === "died") {
+    say(`the guest died: ${outcome.cause}\n${outcome.registers}`);
+    return exitCode ?? 1;
+  }
+  return exitCode ?? 0;
+}
+
+function plugSerial(uart: UartHost | undefined, serial: ForegroundOptions["serial"]): void {
+  if (serial.kind === "stdio") uart?.plug({ write: (bytes) => writeAll(process.stdout, bytes) });
+  if (serial.kind === "file") {
+    const file = createWriteStream(serial.path);
+    uart?.plug({
+      write: (bytes) => writeAll(file, bytes),
+      close: () => new Promise((resolve) => file.end(() => resolve())),
+    });
+  }
+}
+
+function writeAll(stream: NodeJS.WritableStream, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => stream.write(bytes, () => resolve()));
+}
+
+/** Lines on standard error; in raw mode a terminal needs the carriage return. */
+function say(text: string): void {
+  const end = process.stdin.isTTY && process.stdin.isRaw ? "\r\n" : "\n";
+  try {
+    writeSync(2, text.replaceAll("\n", end) + end);
+  } catch {
+    // Nobody reads standard error any more, or it is full: the machine matters more.
+  }
+}
+
+function writePng(path: string, { widthPixels, heightPixels, rgba }: ScreenImage): void {
+  try {
+    writeFileSync(path, encodePng(widthPixels, heightPixels, rgba));
+  } catch (error) {
+    say(`cannot write ${path}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
+  }
+}
+
+/** One `key=value` a line: scripts and bench/ read it. */
+function describeStatistics(statistics: MachineStatistics, wallMs: number): string {
+  const { instructions, busyNs, idleNs, guestNs, slices, portAccesses, mmioAccesses, demand } = statistics;
+  const { rss } = process.memoryUsage();
+  const cpu = process.cpuUsage();
+  return [
+    `instructions=${instructions}`,
+    `mips=${busyNs > 0 ? ((instructions / busyNs) * 1e3).toFixed(1) : "0"}`,
+    `wallSeconds=${(wallMs / 1e3).toFixed(3)}`,
+    `guestSeconds=${(guestNs / 1e9).toFixed(3)}`,
+    `cpuSeconds=${((cpu.user + cpu.system) / 1e6).toFixed(3)}`,
+    `idleShare=${guestNs > 0 ? (idleNs / guestNs).toFixed(3) : "0"}`,
+    `rssMiB=${(rss / 2 ** 20).toFixed(0)}`,
+    `peakRssMiB=${(process.resourceUsage().maxRSS / 1024).toFixed(0)}`,
+    `slices=${slices}`,
+    `portAccesses=${portAccesses}`,
+    `mmioAccesses=${mmioAccesses}`,
+    ...Object.entries(demand).map(([kind, count]) => `${kind.replaceAll(" ", "-")}=${count}`),
+  ].join("\n");
+}
