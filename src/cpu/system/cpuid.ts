@@ -49,6 +49,11 @@ const LEAF2 = [0x02b3b001, 0x000000f0, 0, 0x2c04307d] as const;
 /** CLFLUSH line of 8 quadwords, one logical processor, APIC id 0. */
 const LEAF1_EBX = 0x00010800;
 
+/** True if 4 MiB pages reach above 4 GiB with these features. */
+export function hasPse36(features: CpuFeatures): boolean {
+  return features.pae;
+}
+
 /** True if no-execute pages exist with these features. */
 export function hasNoExecute(features: CpuFeatures): boolean {
   return features.pae && features.nx;
@@ -68,7 +73,7 @@ export function cpuid(state: CpuState, features: CpuFeatures, isNxHidden: boolea
       set(state, maxLeaf, text("Genu"), text("ntel"), text("ineI"));
       break;
     case 1:
-      set(state, CPU_SIGNATURE, LEAF1_EBX, 0, ALWAYS | (features.pae ? PAE | PSE36 : 0));
+      set(state, CPU_SIGNATURE, LEAF1_EBX, 0, ALWAYS | ((features.pae ? PAE : 0) | (hasPse36(features) ? PSE36 : 0)));
       break;
     case 2:
       set(state, LEAF2[0], LEAF2[1], LEAF2[2], LEAF2[3]);
