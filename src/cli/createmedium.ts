@@ -1,0 +1,99 @@
+/** createmedium (createhd, createvdi): a new image file, listed in the registry until a VM uses it. */
+import { rmSync } from "node:fs";
+import { extname, resolve } from "node:path";
+import { AnneauError } from "../base/errors.ts";
+import { addMedium } from "../config/media-registry.ts";
+import { editRegistry } from "../config/registry.ts";
+import { ResultError, statusName } from "../config/result-codes.ts";
+import { newUuid } from "../config/uuid.ts";
+import { type Command, noneLeft } from "./command.ts";
+import { CommandError, UsageError } from "./errors.ts";
+import { option, parseArguments } from "./options.ts";
+import { withProgress } from "./progress.ts";
+import { takeKind } from "./showmediuminfo.ts";
+
+const options = [
+  option("filename", "text"),
+  option("size", "integer"),
+  option("sizebyte", "integer"),
+  option("format", "text"),
+  option("variant", "text"),
+  option("diffparent", "text"),
+  option("property", "text"),
+  option("property-file", "text"),
+];
+
+const formats: Record<string, { readonly format: "VDI" | "RAW"; readonly extension: string }> = {
+  vdi: { format: "VDI", extension: ".vdi" },
+  raw: { format: "RAW", extension: ".img" },
+};
+
+export const command: Command = {
+  usage: [
+    "[disk | dvd | floppy] --filename FILE (--size MEGABYTES | --sizebyte BYTES) [--format VDI|RAW] [--variant Standard|Fixed]",
+  ],
+  about: "Creates an image file. Without a folder it lies in the current one; a name without extension gets one.",
+  async run(args, terminal) {
+    const { kind, rest } = takeKind(args);
+    const parsed = parseArguments(rest, options);
+    noneLeft(parsed.positionals);
+    if (parsed.has("diffparent")) {
+      throw new CommandError("Differencing images are not available in this version of Anneau");
+    }
+    const filename = parsed.text("filename");
+    if (!filename) throw new UsageError("Parameter --filename is required");
+    const sizeBytes = parsed.integer("sizebyte") ?? (parsed.integer("size") ?? 0) * 1048576;
+    if (!(sizeBytes > 0)) throw new UsageError("Parameter --size is required");
+    const wanted = (parsed.text("format") ?? (kind === "hdd" ? "VDI" : "RAW")).toLowerCase();
+    if (!Object.hasOwn(formats, wanted)) {
+      throw new CommandError(`The medium format '${parsed.text("format")}' is not available in this version of Anneau`);
+    }
+    const { format, extension } = formats[wanted];
+    if (kind !== "hdd" && format !== "RAW") throw new CommandError(`A ${kind} image cannot have the format ${format}`);
+    const variant = parseVariant(parsed.text("variant"));
+    const path = resolve(extname(filename) === "" ? `${filename}${kind === "dvd" ? ".iso" : extension}` : filename);
+    const { createRaw, createVdi } = await import("../disk/create.ts");
+    const uuid = newUuid();
+    await withProgress(terminal, "Creating medium", (report) => {
+      try {
+        const onProgress = (percent: number) => report(percent / 100);
+        if (format === "VDI") createVdi(path, { sizeBytes, variant, uuid, onProgress });
+        else createRaw(path, { sizeBytes, variant });
+      } catch (error) {
+        throw creationError(error, path);
+      }
+      try {
+        editRegistry((registry) => addMedium(registry.global, { uuid, kind, location: path, format }));
+      } catch (error) {
+        rmSync(path, { force: true });
+        throw error;
+      }
+    });
+    terminal.out(`Medium created. UUID: ${uuid}\n`);
+    return undefined;
+  },
+};
+
+function parseVariant(text: string | undefined): "Standard" | "Fixed" {
+  let variant: "Standard" | "Fixed" = "Standard";
+  for (const word of (text ?? "Standard").toLowerCase().split(",")) {
+    if (word === "fixed") variant = "Fixed";
+    else if (/^(split2g|stream|esx|formatted|rawdisk)$/.test(word)) {
+      throw new CommandError(`The medium variant '${word}' is not available in this version of Anneau`);
+    } else if (word !== "standard") throw new UsageError(`Invalid medium variant '${word}'`);
+  }
+  return variant;
+}
+
+function creationError(error: unknown, path: string): unknown {
+  if (!(error instanceof AnneauError) || error instanceof ResultError) return error;
+  const system = error.cause as NodeJS.ErrnoException | undefined;
+  const isTaken = /exists already/.test(error.message);
+  const status = isTaken ? "VERR_ALREADY_EXISTS" : typeof system?.code === "string" ? statusName(system) : undefined;
+  return new ResultError(
+    status ? "VBOX_E_FILE_ERROR" : "E_INVALIDARG",
+    "MediumWrap",
+    `Failed to create medium: Could not create the medium storage unit '${path}' (${status ?? error.message})`,
+    { cause: error },
+  );
+}

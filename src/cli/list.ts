@@ -1,0 +1,123 @@
+/** list: VMs, media, OS types, properties. Several lists may be asked for at once with --multiple. */
+
+import { type FoundMachine, registeredMachines } from "../config/machine-lookup.ts";
+import { sessionOf } from "../config/machine-session.ts";
+import { MediaIndex, type MediumKind } from "../config/media-registry.ts";
+import { osTypes } from "../config/os-types.ts";
+import { ResultError } from "../config/result-codes.ts";
+import type { Command, Terminal } from "./command.ts";
+import { CommandError, UsageError } from "./errors.ts";
+import { currentState } from "./live-machine.ts";
+import { option, parseArguments } from "./options.ts";
+
+interface ListOptions {
+  readonly isLong: boolean;
+  readonly isSorted: boolean;
+}
+
+type Lister = (terminal: Terminal, options: ListOptions) => void | Promise<void>;
+
+const lists: Record<string, Lister> = {
+  vms: (terminal, options) => listMachines(terminal, options, () => true),
+  runningvms: (terminal, options) =>
+    listMachines(terminal, options, ({ settings }) => !(settings instanceof ResultError) && isRunning(settings.path)),
+  ostypes: listOsTypes,
+  systemproperties: async (terminal) => {
+    const { systemProperties } = await import("./system-properties.ts");
+    terminal.out(systemProperties());
+  },
+  hdds: (terminal, options) => listMedia(terminal, options, "hdd"),
+  dvds: (terminal, options) => listMedia(terminal, options, "dvd"),
+  floppies: (terminal, options) => listMedia(terminal, options, "floppy"),
+  hddbackends: (terminal) => {
+    terminal.out(
+      "Supported hard disk backends:\n\n" +
+        "Backend 0: id='VDI' description='VDI' capabilities=0x067 extensions='vdi (HardDisk)' properties=()\n" +
+        "Backend 1: id='RAW' description='RAW' capabilities=0x023 extensions='iso (DVD), img (Floppy)' properties=()\n",
+    );
+  },
+  groups: (terminal) => {
+    const groups = new Set(["/"]);
+    for (const { settings } of registeredMachines()) {
+      if (!(settings instanceof ResultError)) for (const group of settings.groups) groups.add(group);
+    }
+    terminal.out([...groups].map((group) => `"${group}"\n`).join(""));
+  },
+  hostinfo: async (terminal) => {
+    const { hostInfo } = await import("./system-properties.ts");
+    terminal.out(hostInfo());
+  },
+  extpacks: (terminal) => terminal.out("Extension Packs: 0\n"),
+};
+
+/** Lists of VBoxManage that there is nothing for yet. */
+const unavailable =
+  "bridgedifs cloudnets cloudprofiles cloudproviders cpu-profiles dhcpservers hostcpuids hostdrives hostdvds hostfloppies hostonlyifs hostonlynets hostifs intnets natnets natnetworks screenshotformats usbfilters usbhost webcams".split(
+    " ",
+  );
+
+export const command: Command = {
+  usage: [`[--long] [--sorted] [--multiple] ${Object.keys(lists).join("|")}`],
+  about: "Prints a list. --long says more about each entry, --sorted orders VMs by name.",
+  async run(args, terminal) {
+    const { options, positionals } = parseArguments(args, [
+      option("long l", "switch"),
+      option("sorted sort s", "switch"),
+      option("multiple m", "switch"),
+      option("platform-arch", "text"),
+    ]);
+    const has = (name: string) => options.some((one) => one.name === name);
+    if (positionals.length === 0) throw new UsageError('Missing subcommand for "list" command');
+    if (positionals.length > 1 && !has("multiple")) throw new UsageError(`Invalid parameter '${positionals[1]}'`);
+    const names = positionals.map((name) => name.toLowerCase());
+    for (const name of names) {
+      if (unavailable.includes(name))
+        throw new CommandError(`'list ${name}' is not available in this version of Anneau`);
+      if (!Object.hasOwn(lists, name)) throw new UsageError(`Invalid parameter '${name}'`);
+    }
+    for (const name of names) {
+      if (has("multiple")) terminal.out(`[${name}]\n`);
+      await lists[name](terminal, { isLong: has("long"), isSorted: has("sorted") });
+    }
+    return undefined;
+  },
+};
+
+function isRunning(settingsPath: string): boolean {
+  return sessionOf(settingsPath).kind === "alive";
+}
+
+async function listMachines(
+  terminal: Terminal,
+  { isLong, isSorted }: ListOptions,
+  isWanted: (machine: FoundMachine) => boolean,
+): Promise<void> {
+  const machines = registeredMachines().filter(isWanted);
+  const nameOf = ({ settings }: FoundMachine) => (settings instanceof ResultError ? "<inaccessible>" : settings.name);
+  if (isSorted) machines.sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+  for (const machine of machines) {
+    const { entry, settings } = machine;
+    if (!isLong) terminal.out(`"${nameOf(machine)}" {${entry.uuid}}\n`);
+    else if (settings instanceof ResultError) {
+      terminal.out(`${"Name:".padEnd(28)} <inaccessible>\n${"UUID:".padEnd(28)} ${entry.uuid}\n\n`);
+    } else {
+      const { machineReport } = await import("./vminfo/whole.ts");
+      const { state, live } = await currentState(settings);
+      terminal.out(`${machineReport(settings, state, live, false)}\n`);
+    }
+  }
+}
+
+function listOsTypes(terminal: Terminal): void {
+  const blocks = osTypes.map(
+    ({ id, description, familyId, familyDescription, is64Bit }) =>
+      `ID:          ${id}\nDescription: ${description}\nFamily ID:   ${familyId}\nFamily Desc: ${familyDescription}\n64 bit:      ${is64Bit}\n\n`,
+  );
+  terminal.out(blocks.join(""));
+}
+
+async function listMedia(terminal: Terminal, { isLong }: ListOptions, kind: MediumKind): Promise<void> {
+  const { mediumReport } = await import("./medium-report.ts");
+  const index = new MediaIndex();
+  for (const medium of index.ofKind(kind)) terminal.out(`${mediumReport(medium, index, isLong)}\n`);
+}

@@ -1,0 +1,103 @@
+/** unregistervm: forgets a VM, with --delete also its files and the hard disks only it uses. */
+import * as fs from "node:fs";
+import { lookUpMachine } from "../config/machine-lookup.ts";
+import { refuseWhileRunning, sessionLockPath } from "../config/machine-session.ts";
+import { MediaIndex, removeMedium } from "../config/media-registry.ts";
+import { editRegistry, type Registry } from "../config/registry.ts";
+import { fileError, ResultError } from "../config/result-codes.ts";
+import { allAttachments } from "../config/storage-settings.ts";
+import { hasOwnFolder, type VboxFile } from "../config/vbox-file.ts";
+import { type Command, onlyOne } from "./command.ts";
+import { option, parseArguments } from "./options.ts";
+import { withProgress } from "./progress.ts";
+
+export const command: Command = {
+  usage: ["VM [--delete | --delete-all]"],
+  about:
+    "Unregisters a VM. --delete also deletes its settings, logs, saved state and the hard disk images attached to it\n" +
+    "alone; --delete-all does the same.",
+  async run(args, terminal) {
+    const parsed = parseArguments(args, [option("delete", "switch"), option("delete-all", "switch")]);
+    const id = onlyOne(parsed.positionals, "VM name");
+    const isDeleting = parsed.has("delete") || parsed.has("delete-all");
+    if (!isDeleting) {
+      editRegistry((registry) => {
+        const { entry, settings } = lookUpMachine(id, registry);
+        if (!(settings instanceof ResultError)) refuseWhileRunning(settings.path, settings.name);
+        registry.removeMachine(entry.uuid);
+      });
+      return undefined;
+    }
+    let files: string[] = [];
+    const vbox = editRegistry((registry) => {
+      const { entry, settings } = lookUpMachine(id, registry);
+      if (settings instanceof ResultError) throw settings;
+      refuseWhileRunning(settings.path, settings.name);
+      files = disksToDelete(registry, settings);
+      registry.removeMachine(entry.uuid);
+      return settings;
+    });
+    await withProgress(terminal, "Deleting the VM's files", (report) => {
+      for (const [index, file] of files.entries()) {
+        remove(file);
+        report((index + 1) / (files.length + 1));
+      }
+      deleteMachineFiles(vbox);
+    });
+    return undefined;
+  },
+};
+
+/** Image files of hard disks that no other VM uses; those listed in the registry are taken off it. */
+function disksToDelete(registry: Registry, vbox: VboxFile): string[] {
+  const index = new MediaIndex(registry);
+  const files = new Set<string>();
+  for (const { type, imageUuid } of allAttachments(vbox.machine)) {
+    if (type !== "HardDisk" || imageUuid === undefined) continue;
+    for (let uuid: string | undefined = imageUuid; uuid !== undefined; ) {
+      const medium = index.byUuid(uuid, "hdd");
+      const isShared = index.usersOf(uuid).some((user) => user.uuid !== vbox.uuid);
+      const hasOtherChildren = index.childrenOf(uuid).some((child) => !files.has(index.byUuid(child)?.location ?? ""));
+      if (medium === undefined || isShared || hasOtherChildren) break;
+      files.add(medium.location);
+      if (medium.listedBy === undefined) removeMedium(registry.global, uuid);
+      uuid = medium.parentUuid;
+    }
+  }
+  return [...files];
+}
+
+function deleteMachineFiles(vbox: VboxFile): void {
+  if (vbox.stateFile) remove(vbox.stateFile);
+  for (const path of [vbox.path, `${vbox.path}-prev`, sessionLockPath(vbox.path), vbox.nvramFile]) remove(path);
+  for (const name of list(vbox.logFolder))
+    if (/^VBox(Hardening|UI)?\.log(\.[0-9]+)?$/.test(name)) remove(`${vbox.logFolder}/${name}`);
+  removeIfEmpty(vbox.logFolder);
+  if (vbox.snapshotFolder.startsWith(vbox.folder)) removeIfEmpty(vbox.snapshotFolder);
+  if (hasOwnFolder(vbox)) removeIfEmpty(vbox.folder);
+}
+
+function list(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function remove(path: string): void {
+  try {
+    fs.rmSync(path, { force: true });
+  } catch (error) {
+    throw fileError(error, "Could not delete the file", path, "MachineWrap");
+  }
+}
+
+/** Other people's files in the folder keep it. */
+function removeIfEmpty(folder: string): void {
+  try {
+    fs.rmdirSync(folder);
+  } catch {
+    // Not empty, or never made.
+  }
+}
