@@ -7,6 +7,7 @@ export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type
 export { createPic, type PicConfig, type PicDevice } from "./pic-8259/index.ts";
 export { createPiix3Isa, type Piix3IsaDevice } from "./piix3-isa/index.ts";
 export { createPit, type PitDevice } from "./pit-8254/index.ts";
+export { createPs2, type Ps2Config, type Ps2Device } from "./ps2-8042/index.ts";
 export { createRtc, type RtcConfig } from "./rtc-mc146818/index.ts";
 export { createSystemPorts, type ResetRequest, type SystemPortsConfig } from "./system-ports/index.ts";
 export { createUart, type UartConfig, type UartType } from "./uart-16550/index.ts";
