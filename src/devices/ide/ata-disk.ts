@@ -150,6 +150,11 @@ export class AtaDisk extends IdeDrive {
       case command.MEDIA_UNLOCK:
         this.succeed();
         return;
+      case command.DEVICE_RESET:
+        // For packet devices only, but a host that tries learns what this drive is.
+        this.setSignature();
+        this.abort();
+        return;
       case command.NOP:
         this.abort();
         return;
@@ -293,7 +298,7 @@ export class AtaDisk extends IdeDrive {
     const isRead = this.transfer.direction !== TO_MEDIUM;
     const failedLba = Math.floor(this.transfer.failedOffsetBytes / sectorBytes);
     if (this.transfer.isDma) this.host.busMaster.finish();
-    this.host.log.warn(`ide ${this.name}: cannot ${isRead ? "read" : "write"} sector ${failedLba}`);
+    this.reportMediumError(isRead ? "read" : "write", failedLba);
     this.#fail(isRead ? UNC : ABRT, failedLba);
   }
 

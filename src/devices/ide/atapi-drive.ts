@@ -208,7 +208,7 @@ export class AtapiDrive extends IdeDrive {
       return;
     }
     const lba = Math.floor(this.transfer.failedOffsetBytes / sectorBytes);
-    this.host.log.warn(`ide ${this.name}: cannot read sector ${lba}`);
+    this.reportMediumError("read", lba);
     this.#finish(scsi.UNRECOVERED_READ_ERROR);
   }
 
@@ -233,12 +233,10 @@ export class AtapiDrive extends IdeDrive {
       this.host.trace.line(`ide ${this.name}: packet ${text} ${this.#isDma ? "dma" : `limit ${this.#byteCountLimit}`}`);
     }
     const opcode = packet[0];
-    if (needsMedium(opcode)) {
-      const sense = this.#medium.check(opcode === scsi.TEST_UNIT_READY);
-      if (sense !== scsi.NO_SENSE) {
-        this.#finish(sense);
-        return;
-      }
+    const sense = this.#firstSense(opcode);
+    if (sense !== scsi.NO_SENSE) {
+      this.#finish(sense);
+      return;
     }
     const out = this.transfer.buffer;
     const disc = { totalSectors: this.#medium.hasMedium ? this.#medium.totalSectors : 0 };
@@ -330,6 +328,12 @@ export class AtapiDrive extends IdeDrive {
         this.#finish(scsi.INVALID_OPCODE);
         return;
     }
+  }
+
+  /** What the state of the medium answers in the command's stead. */
+  #firstSense(opcode: number): number {
+    if (needsMedium(opcode)) return this.#medium.check(opcode === scsi.TEST_UNIT_READY);
+    return hidesUnitAttention(opcode) ? scsi.NO_SENSE : this.#medium.takeUnitAttention();
   }
 
   /** Sends `length` prepared bytes, cut to what the packet allows; a negative length is a refusal. */
@@ -513,6 +517,19 @@ function needsMedium(opcode: number): boolean {
     case scsi.READ_DISC_INFORMATION:
     case scsi.READ_TRACK_INFORMATION:
     case scsi.READ_DVD_STRUCTURE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The commands that work while a unit attention waits, and leave it waiting. */
+function hidesUnitAttention(opcode: number): boolean {
+  switch (opcode) {
+    case scsi.INQUIRY:
+    case scsi.REQUEST_SENSE:
+    case scsi.GET_CONFIGURATION:
+    case scsi.GET_EVENT_STATUS:
       return true;
     default:
       return false;

@@ -6,6 +6,7 @@
  * sector, so that the failing sector is known.
  */
 import type { BlockBackend } from "../../backend-api/block.ts";
+import { FormatError } from "../../base/errors.ts";
 import type { GuestMemory } from "../../device-api/guest-memory.ts";
 import type { AccessSize } from "../../device-api/io-window.ts";
 import type { BackendRequests } from "./backend-requests.ts";
@@ -426,6 +427,9 @@ export class DataTransfer {
     this.mediumRemaining = fields.number("mediumRemaining", 0, Number.MAX_SAFE_INTEGER);
     this.#blockEnd = fields.number("blockEnd", 0, bufferBytes + 1);
     this.#chunkLimit = fields.number("chunkLimit", this.#sectorBytes, bufferBytes);
+    if (this.mediumOffset % this.#sectorBytes !== 0 || this.mediumRemaining % this.#sectorBytes !== 0) {
+      throw new FormatError("saved IDE transfer: medium position inside a sector");
+    }
     this.buffer.fill(0);
     this.buffer.set(fields.bytes("data", bufferBytes));
     fields.end();

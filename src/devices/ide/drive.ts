@@ -50,6 +50,8 @@ export const THEN_END_RESET = 4;
 /** Subclass's own continuation. */
 export const THEN_CONTINUE = 5;
 
+const maxReportedErrors = 16;
+
 export abstract class IdeDrive implements TransferOwner {
   /** "primary master", for logs. */
   readonly name: string;
@@ -74,7 +76,8 @@ export abstract class IdeDrive implements TransferOwner {
   protected readonly host: DriveHost;
   protected readonly requests: BackendRequests;
   readonly #timer: Timer;
-  readonly #reported = new Set<number>();
+  readonly #reported = new Set<string>();
+  #mediumErrors = 0;
   #afterDelay = THEN_NOTHING;
   #isResetTimeOver = false;
   #isDiagnosing = false;
@@ -185,10 +188,17 @@ export abstract class IdeDrive implements TransferOwner {
 
   /** A command that is not carried out is named once in the log. */
   protected reportUnknown(what: string, code: number): void {
-    if (!this.#reported.has(code)) {
-      this.#reported.add(code);
-      this.host.log.info(`ide ${this.name}: ${what} ${code.toString(16).padStart(2, "0")}h is not supported`);
-    }
+    const text = `${what} ${code.toString(16).padStart(2, "0")}h`;
+    if (this.#reported.has(text)) return;
+    this.#reported.add(text);
+    this.host.log.info(`ide ${this.name}: ${text} is not supported`);
+  }
+
+  /** The back end failed; a guest that tries again and again does not fill the log. */
+  protected reportMediumError(verb: "read" | "write", sector: number): void {
+    this.#mediumErrors++;
+    if (this.#mediumErrors > maxReportedErrors) return;
+    this.host.log.warn(`ide ${this.name}: cannot ${verb} sector ${sector}`);
   }
 
   waitForDma(): void {

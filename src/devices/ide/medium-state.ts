@@ -70,7 +70,12 @@ export class MediumState implements Disc {
       else this.#countRefusal();
       return MEDIUM_NOT_PRESENT;
     }
-    if (!this.#isChangePending) return NO_SENSE;
+    return this.takeUnitAttention();
+  }
+
+  /** The news that the disc is another one, once, and not before it counts as present. */
+  takeUnitAttention(): number {
+    if (!this.#isChangePending || this.#testsLeft > 0) return NO_SENSE;
     this.#isChangePending = false;
     return MEDIUM_CHANGED;
   }
