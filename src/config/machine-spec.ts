@@ -1,0 +1,169 @@
+/**
+ * From a .vbox file to the machine: the MachineSpec, what is behind each drive, port and adapter, and what of the
+ * settings is not carried out. Read by the VM process; nothing is opened here.
+ */
+import { resolve } from "node:path";
+import type { BootPosition, IdeDriveSpec, MachineSpec, NicSpec, UartSpec } from "../spec/machine-spec.ts";
+import { bootOrder } from "./boot-order.ts";
+import { settings } from "./machine-settings.ts";
+import { MediaIndex, type MediumKind } from "./media-registry.ts";
+import { type Adapter, adapters, type ForwardingRule } from "./network-settings.ts";
+import { type Port, ports, type UartMode } from "./port-settings.ts";
+import { ResultError } from "./result-codes.ts";
+import { type Attachment, attachmentsOf, controllersOf } from "./storage-settings.ts";
+import { carriedOut, type SupportReport, supportOf } from "./support.ts";
+import type { VboxFile } from "./vbox-file.ts";
+
+/** An image for a drive. */
+export interface MediumDescription {
+  readonly path: string;
+  readonly kind: "disk" | "dvd" | "floppy";
+  readonly readOnly: boolean;
+  readonly format?: "VDI" | "RAW";
+}
+
+export interface IdeDescription {
+  readonly port: 0 | 1;
+  readonly device: 0 | 1;
+  /** undefined: a drive without a medium. */
+  readonly medium?: MediumDescription;
+}
+
+export interface FloppyDescription {
+  readonly drive: 0 | 1;
+  readonly medium?: MediumDescription;
+}
+
+/** What a network adapter is attached to. */
+export interface NicDescription {
+  readonly slot: number;
+  /** modifyvm's word; undefined: nothing. */
+  readonly attachment: string | undefined;
+  readonly forwarding: readonly ForwardingRule[];
+  readonly natNetwork: string | undefined;
+}
+
+export interface MachineDescription {
+  readonly spec: MachineSpec;
+  readonly ide: readonly IdeDescription[];
+  readonly floppies: readonly FloppyDescription[];
+  /** By index of spec.uarts. Paths of files and pipes are absolute. */
+  readonly uarts: readonly UartMode[];
+  readonly nics: readonly NicDescription[];
+  readonly support: SupportReport;
+}
+
+/** Describes the machine. Error: a medium that no list has. */
+export function describeMachine(vbox: VboxFile, index = new MediaIndex()): MachineDescription {
+  const { machine } = vbox;
+  const controllers = controllersOf(machine);
+  const ideController = controllers.find(({ bus }) => bus.name === "ide");
+  const floppyController = controllers.find(({ bus }) => bus.name === "floppy");
+  const ideAttachments = ideController ? attachmentsOf(ideController) : [];
+  const floppyAttachments = floppyController ? attachmentsOf(floppyController) : [];
+  const serial = ports(vbox, "UART");
+  const usedSerial = serial.slice(0, serial.findLastIndex(({ isEnabled }) => isEnabled) + 1);
+  const supportedNics = carriedOut.hasNetwork ? adapters(vbox).filter(isSupported) : [];
+  const osTypeId = vbox.get(settings.osType);
+  const spec: MachineSpec = {
+    name: vbox.name,
+    uuid: vbox.hardwareUuid,
+    osTypeId,
+    ramMiB: vbox.get(settings.memoryMiB),
+    vramMiB: Math.max(1, vbox.get(settings.vramMiB)),
+    cpuCount: 1,
+    // Windows NT 3.x and 4.0 stop when CPUID has leaves they do not know.
+    cpu: { pae: vbox.get(settings.pae), nx: false, maxLeaf: /^WindowsNT(3x|4)$/.test(osTypeId) ? 2 : undefined },
+    acpi: vbox.get(settings.acpi),
+    ioApic: vbox.get(settings.ioapic),
+    hpet: vbox.get(settings.hpet) && carriedOut.hasHpet,
+    rtcUseUtc: vbox.get(settings.rtc) === "utc",
+    systemTimeOffsetMs: vbox.get(settings.biosTimeOffsetMs),
+    bootOrder: bootOrder(vbox) as [BootPosition, BootPosition, BootPosition, BootPosition],
+    graphics: "vboxvga",
+    ide: ideController && {
+      name: ideController.name,
+      model: ideController.type === "PIIX3" || ideController.type === "ICH6" ? ideController.type : "PIIX4",
+      bootable: ideController.isBootable,
+      drives: ideAttachments.map(ideDrive),
+    },
+    floppy: floppyController && { drives: floppyAttachments.map(({ device }) => bit(device)) },
+    uarts: usedSerial.map(uartSpec),
+    parallels: [],
+    nics: supportedNics.map(nicSpec),
+  };
+  return {
+    spec,
+    ide: ideAttachments.map((attachment) => ({ ...ideDrive(attachment), medium: mediumOf(attachment, index) })),
+    floppies: floppyAttachments.map((attachment) => ({
+      drive: bit(attachment.device),
+      medium: mediumOf(attachment, index),
+    })),
+    uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
+    nics: supportedNics.map(nicDescription),
+    support: supportOf(vbox, index),
+  };
+}
+
+const bit = (value: number): 0 | 1 => (value === 0 ? 0 : 1);
+
+function ideDrive({ port, device, type }: Attachment): IdeDriveSpec {
+  return { port: bit(port), device: bit(device), type: type === "DVD" ? "dvd" : "disk" };
+}
+
+const kinds = { HardDisk: "hdd", DVD: "dvd", Floppy: "floppy" } as const satisfies Record<string, MediumKind>;
+const imageKinds = { HardDisk: "disk", DVD: "dvd", Floppy: "floppy" } as const;
+
+function mediumOf({ type, imageUuid }: Attachment, index: MediaIndex): MediumDescription | undefined {
+  if (imageUuid === undefined) return undefined;
+  const medium = index.byUuid(imageUuid, kinds[type]);
+  if (medium === undefined) {
+    throw new ResultError(
+      "VBOX_E_OBJECT_NOT_FOUND",
+      "MachineWrap",
+      `The medium with UUID {${imageUuid}} that is attached is not in any media registry`,
+    );
+  }
+  const format = medium.format.toUpperCase();
+  return {
+    path: medium.location,
+    kind: imageKinds[type],
+    readOnly: type === "DVD" || medium.type === "Readonly",
+    format: format === "VDI" || format === "RAW" ? format : undefined,
+  };
+}
+
+function uartSpec(port: Port): UartSpec {
+  const { uartType } = port;
+  return {
+    enabled: port.isEnabled,
+    ioBase: port.ioBase,
+    irq: port.irq,
+    type: uartType === "16450" || uartType === "16750" ? uartType : "16550A",
+  };
+}
+
+function absoluteMode(mode: UartMode, folder: string): UartMode {
+  const isFile = mode.kind === "file" || mode.kind === "server" || mode.kind === "client" || mode.kind === "device";
+  return isFile && process.platform !== "win32" ? { ...mode, path: resolve(folder, mode.path) } : mode;
+}
+
+function isSupported(adapter: Adapter): boolean {
+  const types: readonly string[] = carriedOut.nicTypes;
+  return adapter.isEnabled && types.includes(adapter.type);
+}
+
+function nicSpec(adapter: Adapter): NicSpec {
+  const { slot, type, macAddress, isCableConnected } = adapter;
+  return { slot, model: type, macAddress, cableConnected: isCableConnected };
+}
+
+function nicDescription(adapter: Adapter): NicDescription {
+  const network = adapter.natValue("", "network", "");
+  return {
+    slot: adapter.slot,
+    attachment: adapter.mode?.cli,
+    forwarding: adapter.mode?.cli === "nat" ? adapter.forwarding() : [],
+    natNetwork: network === "" ? undefined : network,
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * What of a VM's settings is not carried out. `refused`: the guest would be another machine than the one described, so
+ * the VM does not start. `warned`: said once at start. What is in neither list works, or makes no difference here
+ * (hardware virtualisation, other front ends …). modifyvm's table and docs/vboxmanage.md say the same per option; a test
+ * holds them together.
+ */
+import { totalmem } from "node:os";
+import { limits } from "../spec/machine-spec.ts";
+import { labelOf, type Setting, settings } from "./machine-settings.ts";
+import type { MediaIndex } from "./media-registry.ts";
+import { adapters } from "./network-settings.ts";
+import { ports } from "./port-settings.ts";
+import { allAttachments, controllersOf, controllerTypeText } from "./storage-settings.ts";
+import type { VboxFile } from "./vbox-file.ts";
+
+export interface SupportReport {
+  readonly refused: readonly string[];
+  readonly warned: readonly string[];
+}
+
+/** What the machine has today; grows with the devices. */
+export const carriedOut = {
+  buses: ["ide", "floppy"],
+  nicTypes: ["Am79C970A", "Am79C973"],
+  nicAttachments: ["nat"],
+  hasParallelPorts: false,
+  hasAudio: false,
+  hasUsb: false,
+  hasHpet: false,
+  hasNetwork: false,
+} as const;
+
+interface Lists {
+  readonly refused: string[];
+  readonly warned: string[];
+}
+
+/** Looks through all settings. `index` knows the media; without it, media are not looked at. */
+export function supportOf(vbox: VboxFile, index?: MediaIndex): SupportReport {
+  const lists: Lists = { refused: [], warned: [] };
+  checkPlatform(vbox, lists);
+  checkStorage(vbox, index, lists);
+  checkNetwork(vbox, lists);
+  checkDevices(vbox, lists);
+  checkHostSide(vbox, lists);
+  return lists;
+}
+
+function checkPlatform(vbox: VboxFile, { refused, warned }: Lists): void {
+  const ramMiB = vbox.get(settings.memoryMiB);
+  const hostMiB = Math.floor(totalmem() / 1048576);
+  if (ramMiB > limits.ramMiBSupported) {
+    refused.push(`${ramMiB} MB of memory are more than the ${limits.ramMiBSupported} MB that a VM can have`);
+  } else if (ramMiB > hostMiB) refused.push(`${ramMiB} MB of memory are more than the ${hostMiB} MB that the host has`);
+  const cpus = vbox.get(settings.cpus);
+  if (cpus > 1) refused.push(`${cpus} CPUs: a VM has one (modifyvm --cpus 1)`);
+  const plugged = vbox.machine
+    .find("Hardware/CPU/CpuTree")
+    ?.elements("Cpu")
+    .some((cpu) => Number(cpu.get("id")) > 0);
+  if (plugged && vbox.get(settings.cpuHotplug)) refused.push("more than one CPU is plugged in (modifyvm --unplug-cpu)");
+  if (vbox.get(settings.chipset) !== "piix3") refused.push("the chipset ICH9 (modifyvm --chipset piix3)");
+  if (vbox.get(settings.firmware) !== "bios") refused.push("EFI firmware (modifyvm --firmware bios)");
+  if (vbox.get(settings.longMode)) refused.push("64-bit mode of the CPU (modifyvm --long-mode off)");
+  const flags: readonly (readonly [Setting<boolean>, string])[] = [
+    [settings.nestedHwVirt, "nested hardware virtualisation"],
+    [settings.tripleFaultReset, "reset on a triple fault"],
+    [settings.pageFusion, "page fusion"],
+    [settings.cpuHotplug, "CPU hotplug"],
+    [settings.accelerate3d, "3D acceleration"],
+    [settings.accelerate2dVideo, "2D video acceleration"],
+  ];
+  for (const [setting, what] of flags) if (vbox.get(setting)) warned.push(what);
+  if (!vbox.get(settings.apic)) warned.push("a CPU without local APIC");
+  if (vbox.get(settings.hpet) && !carriedOut.hasHpet) warned.push("the HPET");
+  if (vbox.get(settings.cpuExecutionCap) !== 100) warned.push("the CPU execution cap");
+  if (vbox.get(settings.cpuProfile) !== "host") warned.push(`the CPU profile '${vbox.get(settings.cpuProfile)}'`);
+  if (vbox.machine.find("Hardware/CPU/CpuIdTree")?.elements("CpuIdLeaf").length) warned.push("CPUID overrides");
+  const provider = vbox.get(settings.paravirtProvider);
+  if (["minimal", "hyperv", "kvm"].includes(provider)) {
+    warned.push(`the paravirtualisation provider ${labelOf(settings.paravirtProvider, provider)}`);
+  }
+  if (vbox.get(settings.iommu) !== "none") warned.push("the IOMMU");
+  if (vbox.get(settings.tpmType) !== "none") warned.push("the TPM");
+  if (vbox.get(settings.balloonMiB) > 0) warned.push("the memory balloon");
+  const graphics = vbox.get(settings.graphics);
+  if (graphics !== "vboxvga") {
+    warned.push(`the graphics controller ${labelOf(settings.graphics, graphics)}: the guest has VBoxVGA`);
+  }
+  if (vbox.get(settings.monitorCount) > 1) warned.push("more than one monitor");
+}
+
+function checkStorage(vbox: VboxFile, index: MediaIndex | undefined, { refused, warned }: Lists): void {
+  const supported: readonly string[] = carriedOut.buses;
+  for (const { name, type, bus } of controllersOf(vbox.machine)) {
+    if (supported.includes(bus.name)) continue;
+    const hasDisk = allAttachments(vbox.machine).some((one) => one.controller.name === name && one.type === "HardDisk");
+    const what = `the storage controller '${name}' (${controllerTypeText(type)})`;
+    if (hasDisk) refused.push(`${what} with a hard disk: attach the disk to an IDE controller`);
+    else warned.push(what);
+  }
+  for (const attachment of allAttachments(vbox.machine)) {
+    const { controller, port, device, isPassthrough, hostDrive, imageUuid } = attachment;
+    const place = `'${controller.name}' port ${port}, device ${device}`;
+    if (isPassthrough) warned.push(`DVD passthrough at ${place}`);
+    if (hostDrive !== undefined) warned.push(`the host drive at ${place}: the drive is empty`);
+    if (attachment.bandwidthGroup !== "") warned.push(`the bandwidth limit of ${place}`);
+    const medium = imageUuid === undefined ? undefined : index?.byUuid(imageUuid);
+    if (medium?.type === "Immutable" || medium?.type === "MultiAttach") {
+      refused.push(`the ${medium.type.toLowerCase()} medium '${medium.location}': its changes cannot be kept apart`);
+    }
+  }
+}
+
+function checkNetwork(vbox: VboxFile, { warned }: Lists): void {
+  const types: readonly string[] = carriedOut.nicTypes;
+  const attachments: readonly string[] = carriedOut.nicAttachments;
+  for (const adapter of adapters(vbox)) {
+    if (!adapter.isEnabled) continue;
+    const name = `network adapter ${adapter.slot + 1}`;
+    const { mode } = adapter;
+    if (!carriedOut.hasNetwork) {
+      warned.push(`${name}: the guest has no network yet`);
+      continue;
+    }
+    if (!types.includes(adapter.type)) warned.push(`${name}: the guest has no ${adapter.type}`);
+    if (mode && !attachments.includes(mode.cli)) warned.push(`${name}: the attachment ${mode.label} has no network`);
+    if (adapter.attribute("bandwidthGroup", "") !== "") warned.push(`${name}: the bandwidth limit`);
+    if (adapter.attribute("trace", "false") === "true") warned.push(`${name}: the trace`);
+    if (mode?.cli !== "nat") continue;
+    if (adapter.natValue("", "hostip", "") !== "") warned.push(`${name}: the address that NAT binds to`);
+    if (adapter.nat?.element("TFTP")) warned.push(`${name}: TFTP settings`);
+  }
+}
+
+function checkDevices(vbox: VboxFile, { warned }: Lists): void {
+  const pointing = vbox.get(settings.pointing);
+  if (pointing !== "ps2mouse" && pointing !== "none") {
+    warned.push(`the pointing device ${labelOf(settings.pointing, pointing)}: the guest has a PS/2 mouse`);
+  }
+  const keyboard = vbox.get(settings.keyboard);
+  if (keyboard !== "ps2kbd" && keyboard !== "none") {
+    warned.push(`the keyboard ${labelOf(settings.keyboard, keyboard)}: the guest has a PS/2 keyboard`);
+  }
+  if (!carriedOut.hasParallelPorts) {
+    for (const port of ports(vbox, "LPT")) if (port.isEnabled) warned.push(`parallel port ${port.index + 1}`);
+  }
+  if (!carriedOut.hasAudio && vbox.get(settings.audioEnabled)) warned.push("sound");
+  const usb = vbox.machine.find("Hardware/USB/Controllers")?.elements("Controller") ?? [];
+  if (!carriedOut.hasUsb && usb.length > 0) warned.push("USB");
+  if (vbox.get(settings.usbCardReader)) warned.push("the USB card reader");
+  if (vbox.machine.find("Hardware/HostPci/Devices")?.elements("Device").length) warned.push("PCI passthrough");
+}
+
+function checkHostSide(vbox: VboxFile, { warned }: Lists): void {
+  const isOn: readonly (readonly [boolean, string])[] = [
+    [vbox.get(settings.processPriority) !== "default", "the priority of the VM process"],
+    [vbox.get(settings.autostartEnabled), "autostart"],
+    [vbox.get(settings.clipboardMode) !== "disabled", "the shared clipboard"],
+    [vbox.get(settings.dragAndDrop) !== "disabled", "drag and drop"],
+    [vbox.get(settings.vrde), "the remote display"],
+    [vbox.get(settings.recording), "recording"],
+    [vbox.get(settings.teleporter), "teleporting"],
+    [vbox.get(settings.tracing), "tracing"],
+    [vbox.get(settings.debugProvider) !== "none", "the guest debugger"],
+    [vbox.extraData("VBoxInternal/Devices/VMMDev/0/Config/TestingEnabled") === "1", "the testing device"],
+    [(vbox.machine.find("Hardware/SharedFolders")?.elements("SharedFolder").length ?? 0) > 0, "shared folders"],
+  ];
+  for (const [on, what] of isOn) if (on) warned.push(what);
+}
