@@ -70,9 +70,31 @@ function registerClass(code: string): OperandClass {
   return "none";
 }
 
-const namedOperands = new Set(["ES", "CS", "SS", "DS", "FS", "GS", "DX", "CL", "AL", "AX", "eAX", "cb", "cv", "1", "3"]);
+const namedOperands = new Set([
+  "ES",
+  "CS",
+  "SS",
+  "DS",
+  "FS",
+  "GS",
+  "DX",
+  "CL",
+  "AL",
+  "AX",
+  "eAX",
+  "cb",
+  "cv",
+  "1",
+  "3",
+]);
 
-function compile(layout: RowLayout): { map: number; byte: number; hasModrm: boolean; span: number; candidate: Candidate } {
+function compile(layout: RowLayout): {
+  map: number;
+  byte: number;
+  hasModrm: boolean;
+  span: number;
+  candidate: Candidate;
+} {
   const { row } = layout;
   const tokens = row.opcode.split(" ");
   let prefix = 0;
@@ -167,12 +189,14 @@ export class Decoder {
   readonly layouts: readonly RowLayout[];
   readonly result: Decoded = { lengthBytes: 0, records: 0, ends: false, row: undefined };
   readonly #slots: (Slot | undefined)[][];
+  readonly #renumber: Uint16Array;
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
 
-  /** Records are written into `memory`. */
-  constructor(rows: readonly Row[], memory: { buffer: ArrayBuffer | SharedArrayBuffer }) {
+  /** Records are written into `memory`; `renumber` gives the interpreter's number of each handler. */
+  constructor(rows: readonly Row[], memory: WebAssembly.Memory, renumber: Uint16Array) {
+    this.#renumber = renumber;
     const { layouts, handlerCount } = layoutRows(rows);
     this.layouts = layouts;
     this.handlerCount = handlerCount;
@@ -330,7 +354,12 @@ export class Decoder {
       }
       const needsSegment = !candidate.isAddressOnly && !isFlatSegment;
       if (needsSegment || index >= 0 || !addressSize) {
-        this.#common(target, needsSegment || !addressSize ? handler.addressSegmented : handler.address, pageOffset, length);
+        this.#common(
+          target,
+          needsSegment || !addressSize ? handler.addressSegmented : handler.address,
+          pageOffset,
+          length,
+        );
         this.#u8[target + R.RECORD_RM] = base < 0 ? R.SLOT_ZERO : base * 8;
         this.#u8[target + R.RECORD_THIRD] = index < 0 ? R.SLOT_ZERO : index * 8;
         this.#i32[(target + R.RECORD_DISPLACEMENT) >> 2] = displacement;
@@ -354,13 +383,15 @@ export class Decoder {
       layout,
       operandSize,
       hasMemory,
-      row.options.repeat !== undefined || row.mnemonic === "xlat" || candidate.isAddressOnly ? isFlatSegment : mode.isFlat,
+      row.options.repeat !== undefined || row.mnemonic === "xlat" || candidate.isAddressOnly
+        ? isFlatSegment
+        : mode.isFlat,
       addressSize,
       repeat,
     );
     if (candidate.regClass === "segment" && (reg > 5 || (row.opcode === "8E" && reg === SEG_CS)))
       return this.#invalid(length, pageOffset, records > 0 ? target - R.RECORD_BYTES : target);
-    this.#common(target, number, pageOffset, length);
+    this.#common(target, this.#renumber[number], pageOffset, length);
     this.#u8[target + R.RECORD_REG] = registerSlot(candidate.regClass, reg);
     this.#u8[target + R.RECORD_RM] = rmSlot;
     this.#u8[target + R.RECORD_THIRD] = usedSegment;
@@ -447,4 +478,3 @@ function select(slot: Slot, modrm: number, isMemory: boolean, repeat: number, ha
   }
   return undefined;
 }
-

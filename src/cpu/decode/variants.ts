@@ -197,7 +197,8 @@ export function checkedBytes(row: Row, width: number): number {
   for (const code of codes(row)) {
     if (code === "Ebv" || code === "E0" || code === "M0") return 0;
     if (code === "EwS") return 2;
-    if (code[0] === "E" || code[0] === "W" || code[0] === "Q" || code[0] === "O") return resolve(code, width, true).width / 8;
+    if (code[0] === "E" || code[0] === "W" || code[0] === "Q" || code[0] === "O")
+      return resolve(code, width, true).width / 8;
     if (code[0] === "M") return memoryWidth(code, width) / 8;
   }
   return 0;
@@ -217,7 +218,8 @@ export function layoutRows(rows: readonly Row[]): { layouts: RowLayout[]; handle
       codes(row).some((c) => (c[0] === "M" && c !== "M") || c[0] === "O") || (hasRm && row.opcode.endsWith(" m"));
     const hasMemoryChoice = hasRm && !isFormFixed && !codes(row).includes("E0");
     const hasWidth =
-      row.options.usesWidth === true || codes(row).some((c) => c === "eAX" || c === "Isb" || c === "EwS" || /[vap]$/.test(c));
+      row.options.usesWidth === true ||
+      codes(row).some((c) => c === "eAX" || c === "Isb" || c === "EwS" || /[vap]$/.test(c));
     const hasFlat = row.options.usesFlat === true;
     const hasAddressWidth = row.options.usesAddressWidth === true;
     const repeats = row.options.repeat === 2 ? 3 : row.options.repeat === 1 ? 2 : 1;

@@ -405,6 +405,11 @@ export function generateInterpreter(
   code.push(op.unreachable);
   writer.define(run, locals.types, code);
   writer.exportFunction("run", run);
+
+  // Bulk clears: typed-array fill is several times slower on shared memory.
+  const fill = writer.reserve([I32, I32], []);
+  writer.define(fill, [], [op.localGet, 0, op.i32Const, 0, op.localGet, 1, 0xfc, 11, 0]);
+  writer.exportFunction("fill", fill);
   return { bytes: writer.finish(), renumber, inlineCount: inline.length, handlerCount };
 }
 

@@ -68,7 +68,8 @@ export class CoreImports {
   helper(name: string, argumentCount: number): number {
     const index = this.#indices.get(name);
     if (index === undefined) throw new Error(`no helper named ${name}`);
-    if (helperArity[name as HelperName] !== argumentCount) throw new Error(`helper ${name}: ${argumentCount} arguments`);
+    if (helperArity[name as HelperName] !== argumentCount)
+      throw new Error(`helper ${name}: ${argumentCount} arguments`);
     return index;
   }
 

@@ -3,9 +3,8 @@
  * immediates come from the predecoded record, registers live in the state block. The same statements serve the
  * region compiler, which lowers operands to constants and locals instead.
  */
-import type { Operand } from "../decode/operand.ts";
+import type { Instruction, Operand } from "../decode/operand.ts";
 import * as R from "../decode/records.ts";
-import type { Instruction } from "../decode/operand.ts";
 import type { Node, Statement, Variable } from "../ir/node.ts";
 import { pseudo } from "../ir/node.ts";
 import * as L from "../layout.ts";
@@ -110,8 +109,8 @@ export class HandlerLowering {
           break;
         case "if":
           this.#visit(s.condition);
-          this.#count(s.then);
-          this.#count(s.otherwise);
+          this.#count(s.whenTrue);
+          this.#count(s.whenFalse);
           break;
         case "loop":
           this.#count(s.body);
@@ -184,10 +183,10 @@ export class HandlerLowering {
         this.#node(s.condition);
         code.push(op.if, EMPTY);
         this.#depth++;
-        this.#statements(s.then);
-        if (s.otherwise.length > 0) {
+        this.#statements(s.whenTrue);
+        if (s.whenFalse.length > 0) {
           code.push(op.else);
-          this.#statements(s.otherwise);
+          this.#statements(s.whenFalse);
         }
         this.#depth--;
         code.push(op.end);

@@ -9,10 +9,27 @@
 import type { Operand } from "../decode/operand.ts";
 import * as L from "../layout.ts";
 import { op } from "../wasm/opcodes.ts";
-import { F32, F64, I32, I64, Node, pseudo, type Statement, typeOfSize, V128, Variable } from "./node.ts";
+import { type F32, type F64, I32, I64, Node, pseudo, type Statement, typeOfSize, type V128, Variable } from "./node.ts";
 
 /** Condition codes as encoded in Jcc, SETcc, CMOVcc. */
-export const condition = { o: 0, no: 1, b: 2, nb: 3, z: 4, nz: 5, be: 6, nbe: 7, s: 8, ns: 9, p: 10, np: 11, l: 12, nl: 13, le: 14, nle: 15 } as const;
+export const condition = {
+  o: 0,
+  no: 1,
+  b: 2,
+  nb: 3,
+  z: 4,
+  nz: 5,
+  be: 6,
+  nbe: 7,
+  s: 8,
+  ns: 9,
+  p: 10,
+  np: 11,
+  l: 12,
+  nl: 13,
+  le: 14,
+  nle: 15,
+} as const;
 
 export class Builder {
   statements: Statement[] = [];
@@ -56,7 +73,7 @@ export class Builder {
     otherwise?.();
     this.statements = outer;
     this.#hasWritten = this.#hasWritten || afterThen;
-    this.#push({ kind: "if", condition: cond, then: thenList, otherwise: elseList });
+    this.#push({ kind: "if", condition: cond, whenTrue: thenList, whenFalse: elseList });
   }
 
   /** Runs `body`; again while the value it returns is true. */
@@ -99,7 +116,12 @@ export class Builder {
   }
 
   /** Any WebAssembly operator. */
-  raw(type: typeof I32 | typeof I64 | typeof F32 | typeof F64 | typeof V128, opcode: number, args: readonly Node[], imm = 0): Node {
+  raw(
+    type: typeof I32 | typeof I64 | typeof F32 | typeof F64 | typeof V128,
+    opcode: number,
+    args: readonly Node[],
+    imm = 0,
+  ): Node {
     return this.#pure(new Node(type, opcode, args, imm));
   }
 

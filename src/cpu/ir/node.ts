@@ -86,7 +86,13 @@ export type Statement =
   /** Evaluate here. Dropped when pure and unused. */
   | { readonly kind: "let"; readonly node: Node; readonly isImpure: boolean }
   | { readonly kind: "stateStore"; readonly offset: number; readonly size: number; readonly value: Node }
-  | { readonly kind: "hostStore"; readonly address: Node; readonly offset: number; readonly size: number; readonly value: Node }
+  | {
+      readonly kind: "hostStore";
+      readonly address: Node;
+      readonly offset: number;
+      readonly size: number;
+      readonly value: Node;
+    }
   | { readonly kind: "writeOperand"; readonly operand: Operand; readonly value: Node }
   | { readonly kind: "guestStore"; readonly linear: Node; readonly size: number; readonly value: Node }
   | {
@@ -100,7 +106,7 @@ export type Statement =
       readonly carry: Node | undefined;
     }
   | { readonly kind: "setVariable"; readonly variable: Variable; readonly value: Node }
-  | { readonly kind: "if"; readonly condition: Node; readonly then: Statement[]; readonly otherwise: Statement[] }
+  | { readonly kind: "if"; readonly condition: Node; readonly whenTrue: Statement[]; readonly whenFalse: Statement[] }
   /** Runs `body`, again while `condition` (computed by the end of the body) is true. */
   | { readonly kind: "loop"; readonly body: Statement[]; readonly condition: Node }
   | { readonly kind: "memoryCopy"; readonly to: Node; readonly from: Node; readonly length: Node }

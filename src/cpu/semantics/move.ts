@@ -67,7 +67,10 @@ export const movnti: Semantics = mov;
 
 export const lahf: Semantics = (b) => {
   const value = b.or(
-    b.or(b.or(b.shl(b.sf(), b.i32(7)), b.shl(b.zf(), b.i32(6))), b.or(b.shl(b.af(), b.i32(4)), b.shl(b.pf(), b.i32(2)))),
+    b.or(
+      b.or(b.shl(b.sf(), b.i32(7)), b.shl(b.zf(), b.i32(6))),
+      b.or(b.shl(b.af(), b.i32(4)), b.shl(b.pf(), b.i32(2))),
+    ),
     b.or(b.cf(), b.i32(2)),
   );
   b.write(fixed(8, 4), value);

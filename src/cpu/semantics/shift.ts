@@ -78,9 +78,7 @@ function rotateThroughCarry(isLeft: boolean): Semantics {
       const wide = b.or(b.extendU64(x), b.shl(b.extendU64(b.cf()), b.i64(width)));
       const n = b.extendU64(count);
       const rest = b.sub(b.i64(width + 1), n);
-      const r64 = isLeft
-        ? b.or(b.shl(wide, n), b.shrU(wide, rest))
-        : b.or(b.shrU(wide, n), b.shl(wide, rest));
+      const r64 = isLeft ? b.or(b.shl(wide, n), b.shrU(wide, rest)) : b.or(b.shrU(wide, n), b.shl(wide, rest));
       const r = b.wrap(r64);
       const cf = b.and(b.wrap(b.shrU(r64, b.i64(width))), one(b));
       const top = bit(b, r, b.i32(width - 1));

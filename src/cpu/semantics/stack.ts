@@ -2,11 +2,10 @@
  * The stack and near control transfers: PUSH, POP, PUSHA, POPA, ENTER, LEAVE, CALL, RET, JMP, Jcc, LOOP, JCXZ.
  * With flat segments and a 32-bit stack ESP is a linear address; otherwise SS base, limit and the B bit count.
  */
-import type { Operand } from "../decode/operand.ts";
+import type { Instruction, Operand } from "../decode/operand.ts";
 import type { Builder } from "../ir/builder.ts";
 import type { Node } from "../ir/node.ts";
 import * as L from "../layout.ts";
-import type { Instruction } from "../decode/operand.ts";
 import type { Semantics } from "../table/row.ts";
 
 const ESP = 4;
@@ -210,9 +209,7 @@ export const loop: Semantics = (b, i) => {
   const counter: Operand = { kind: "fixed", width: i.addressWidth, index: 1 };
   const count = b.truncate(i.addressWidth, b.sub(b.read(counter), b.i32(1)));
   const taken =
-    i.parameter === 0
-      ? b.nez(count)
-      : b.and(b.nez(count), i.parameter === 1 ? b.zf() : b.xor(b.zf(), b.i32(1)));
+    i.parameter === 0 ? b.nez(count) : b.and(b.nez(count), i.parameter === 1 ? b.zf() : b.xor(b.zf(), b.i32(1)));
   const target = relativeTarget(b, i, i.operands[0]);
   if (!i.isFlat) b.if(taken, () => checkTarget(b, i, target));
   b.write(counter, count);

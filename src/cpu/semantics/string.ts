@@ -142,9 +142,7 @@ export const stos: Semantics = (b, i) => {
     const value = b.read({ kind: "fixed", width: size * 8, index: 0 });
     const byte = b.and(value, b.i32(0xff));
     const uniform =
-      size === 1
-        ? b.i32(1)
-        : b.eq(value, size === 2 ? b.mul(byte, b.i32(0x0101)) : b.mul(byte, b.i32(0x01010101)));
+      size === 1 ? b.i32(1) : b.eq(value, size === 2 ? b.mul(byte, b.i32(0x0101)) : b.mul(byte, b.i32(0x01010101)));
     b.if(b.and(b.and(isUp(b), uniform), b.gtU(count, b.i32(3))), () => {
       const to = b.gpr(EDI);
       const elements = minimum(b, count, b.shrU(pageRest(b, to), b.i32(log2(size))));

@@ -7,7 +7,6 @@ import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
 import { push } from "./stack.ts";
 
-
 // ---- flags and interrupts --------------------------------------------------------------------------------------
 
 /** PUSHF: V86 with IOPL < 3 faults, so the image comes from the engine first. */
@@ -215,5 +214,3 @@ export const out: Semantics = (b, i) => {
 
 /** UD2 and every undefined opcode. */
 export const undefinedOpcode: Semantics = (b) => b.fault(6);
-
-

@@ -184,3 +184,122 @@ export function createRandom(seed: number): () => number {
     return (x ^ (x >>> 16)) >>> 0;
   };
 }
+
+/** Where `TestTables` puts things. */
+export const GDT = 0x1000;
+export const IDT = 0x2000;
+export const LDT = 0x3000;
+export const TSS = 0x4000;
+export const TSS2 = 0x5000;
+export const STACK0 = 0x8000;
+export const STACK3 = 0x9000;
+
+/** Selectors of `TestTables`, RPL included. */
+export const CODE0 = 0x08;
+export const DATA0 = 0x10;
+export const CODE3 = 0x1b;
+export const DATA3 = 0x23;
+export const TSS_SELECTOR = 0x28;
+export const TSS2_SELECTOR = 0x30;
+export const LDT_SELECTOR = 0x38;
+export const CODE1 = 0x41;
+export const DATA1 = 0x49;
+export const CONFORMING = 0x50;
+export const CODE16 = 0x58;
+export const DATA16 = 0x60;
+/** Free slots of the GDT for a test's own descriptors. */
+export const FREE = 0x68;
+
+/** Access bytes. */
+export const ACCESS_CODE = 0x9a;
+export const ACCESS_DATA = 0x92;
+export const dpl = (level: number) => level << 5;
+
+/** GDT, IDT, LDT and a 32-bit TSS of a little protected-mode system, flat segments of levels 0, 1 and 3. */
+export class TestTables {
+  readonly cpu: TestCpu;
+
+  constructor(cpu: TestCpu) {
+    this.cpu = cpu;
+    this.segment(CODE0, 0, 0xfffff, ACCESS_CODE, 0xc);
+    this.segment(DATA0, 0, 0xfffff, ACCESS_DATA, 0xc);
+    this.segment(CODE3, 0, 0xfffff, ACCESS_CODE | dpl(3), 0xc);
+    this.segment(DATA3, 0, 0xfffff, ACCESS_DATA | dpl(3), 0xc);
+    this.segment(TSS_SELECTOR, TSS, 0x67, 0x89, 0);
+    this.segment(TSS2_SELECTOR, TSS2, 0x67, 0x89, 0);
+    this.segment(LDT_SELECTOR, LDT, 0xff, 0x82, 0);
+    this.segment(CODE1, 0, 0xfffff, ACCESS_CODE | dpl(1), 0xc);
+    this.segment(DATA1, 0, 0xfffff, ACCESS_DATA | dpl(1), 0xc);
+    this.segment(CONFORMING, 0, 0xfffff, 0x9e, 0xc);
+    this.segment(CODE16, 0x10000, 0xffff, ACCESS_CODE, 0);
+    this.segment(DATA16, 0x10000, 0xffff, ACCESS_DATA, 0);
+    const { state } = cpu;
+    state.i32[L.GDTR_BASE >> 2] = GDT;
+    state.i32[L.GDTR_LIMIT >> 2] = 0xff;
+    state.i32[L.IDTR_BASE >> 2] = IDT;
+    state.i32[L.IDTR_LIMIT >> 2] = 0x7ff;
+    cpu.poke32(TSS + 4, STACK0);
+    cpu.poke32(TSS + 8, DATA0);
+    cpu.poke32(TSS + 12, STACK0 - 0x800);
+    cpu.poke32(TSS + 16, DATA1);
+    this.enter(0);
+    cpu.system.ltr(TSS_SELECTOR);
+  }
+
+  /** `flags` is the nibble G, D/B, L, AVL. */
+  segment(selector: number, base: number, limit: number, access: number, flags: number, table = GDT): void {
+    const at = table + (selector & 0xfff8);
+    this.cpu.poke32(at, (limit & 0xffff) | (base << 16));
+    this.cpu.poke32(
+      at + 4,
+      ((base >>> 16) & 0xff) | (access << 8) | (limit & 0xf0000) | (flags << 20) | (base & 0xff000000),
+    );
+  }
+  access(selector: number): number {
+    return this.cpu.peek8(GDT + (selector & 0xfff8) + 5);
+  }
+  gate(at: number, selector: number, offset: number, access: number, parameters = 0): void {
+    this.cpu.poke32(at, (offset & 0xffff) | (selector << 16));
+    this.cpu.poke32(at + 4, parameters | (access << 8) | (offset & 0xffff0000));
+  }
+  idt(vector: number, selector: number, offset: number, access: number): void {
+    this.gate(IDT + vector * 8, selector, offset, access);
+  }
+
+  /** Flat segments of a level, EIP 1000h, ESP at the level's stack. */
+  enter(level: 0 | 1 | 3): void {
+    const { cpu } = this;
+    const { state } = cpu;
+    const code = level === 0 ? CODE0 : level === 1 ? CODE1 : CODE3;
+    const data = level === 0 ? DATA0 : level === 1 ? DATA1 : DATA3;
+    cpu.enterFlat(level);
+    state.systemFlags &= ~0x20000;
+    const attributes = (level << 5) | L.ATTRIBUTE_USABLE;
+    state.setSegment(L.SEG_CS, code, 0, 0xffffffff, 0xc09b | attributes);
+    for (const seg of [L.SEG_ES, L.SEG_SS, L.SEG_DS, L.SEG_FS, L.SEG_GS])
+      state.setSegment(seg, data, 0, 0xffffffff, 0xc093 | attributes);
+    deriveAll(state);
+    state.eip = 0x1000;
+    cpu.esp = level === 3 ? STACK3 : STACK0 - level * 0x800;
+  }
+
+  /** V86 mode: CS 100h, others 200h–600h, SP 1000h. */
+  enterV86(iopl: number): void {
+    const { state } = this.cpu;
+    state.eflags = 0x20202 | (iopl << 12);
+    state.cpl = 3;
+    deriveAll(state);
+    const selectors = [0x200, 0x100, 0x300, 0x400, 0x500, 0x600];
+    for (let seg = 0; seg < 6; seg++)
+      state.setSegment(seg, selectors[seg], selectors[seg] << 4, 0xffff, 0xf3 | L.ATTRIBUTE_USABLE);
+    deriveAll(state);
+    state.eip = 0x50;
+    this.cpu.esp = 0x1000;
+  }
+
+  /** The top `count` dwords of the current stack (flat). */
+  stack(count: number): number[] {
+    const base = this.cpu.state.segmentBase(L.SEG_SS);
+    return Array.from({ length: count }, (_, i) => this.cpu.peek32(base + this.cpu.esp + i * 4));
+  }
+}

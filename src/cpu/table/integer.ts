@@ -69,7 +69,14 @@ function shiftRows(): Row[] {
 
 function conditionRows(): Row[] {
   return conditionNames.flatMap((name, code) => [
-    row(hex(0x70 + code), `j${name}`, "Jb", stack.jcc, { branches: true, usesWidth: true, usesFlat: true, hot: true }, code),
+    row(
+      hex(0x70 + code),
+      `j${name}`,
+      "Jb",
+      stack.jcc,
+      { branches: true, usesWidth: true, usesFlat: true, hot: true },
+      code,
+    ),
     row(`0F ${hex(0x80 + code)}`, `j${name}`, "Jv", stack.jcc, { branches: true, usesFlat: true, hot: true }, code),
     row(`0F ${hex(0x90 + code)}`, `set${name}`, "Eb", move.setcc, { writes: true }, code),
     row(`0F ${hex(0x40 + code)}`, `cmov${name}`, "Gv Ev", move.cmovcc, {}, code),
@@ -138,7 +145,14 @@ export const integerRows: readonly Row[] = [
     const name = ["bt", "bts", "btr", "btc"][kind];
     const isWriting = kind !== 0;
     return [
-      row(`0F ${hex(0xa3 + kind * 8)}`, name, "Ebv Gv", shift.bitTest, { lock: isWriting, usesFlat: true, usesAddressWidth: true }, kind),
+      row(
+        `0F ${hex(0xa3 + kind * 8)}`,
+        name,
+        "Ebv Gv",
+        shift.bitTest,
+        { lock: isWriting, usesFlat: true, usesAddressWidth: true },
+        kind,
+      ),
       row(`0F BA /${4 + kind}`, name, "Ev Ib", shift.bitTest, { lock: isWriting, writes: isWriting }, kind),
     ];
   }),

@@ -1,0 +1,25 @@
+/** Makes the software engine: generates (or takes) the core module, compiles it and ties it to the engine. */
+import { type Core, type EngineTuning, SoftwareEngine } from "./engine.ts";
+import { type GeneratedInterpreter, generateInterpreter } from "./interpreter/generate.ts";
+import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
+import type { Row } from "./table/row.ts";
+import { opcodeTable } from "./table/table.ts";
+
+/** As `createSoftwareCpu`, with switches for tests and another opcode table. */
+export async function createEngine(
+  options: SoftwareCpuOptions,
+  tuning: EngineTuning = {},
+  rows: readonly Row[] = opcodeTable,
+): Promise<SoftwareEngine> {
+  const pages = options.memory.buffer.byteLength / 65536;
+  const generated: GeneratedInterpreter = generateInterpreter(rows, pages);
+  const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
+  const module = await WebAssembly.compile(generated.bytes);
+  const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });
+  engine.attachCore(instance.exports as unknown as Core);
+  return engine;
+}
+
+export async function createSoftwareCpu(options: SoftwareCpuOptions): Promise<SoftwareCpu> {
+  return createEngine(options);
+}

@@ -1,0 +1,632 @@
+/**
+ * The software engine: runs the generated interpreter and does everything between its runs: code fetch and decoding,
+ * interrupts, faults, single steps, HLT, reset. One instance per virtual CPU, on the machine thread.
+ *
+ * `run` executes records in WebAssembly until something happens (generate.ts `exit`); the loop here looks at what is due
+ * at an instruction boundary and goes on.
+ */
+
+import { FormatError } from "../base/errors.ts";
+import type { AccessSize } from "../device-api/io-window.ts";
+import type { SavedLeaf } from "../device-api/saved-state.ts";
+import {
+  type CpuBus,
+  type GeneralRegister,
+  GuestFaultSignal,
+  type SegmentRegister,
+  type StopReason,
+} from "../device-api/virtual-cpu.ts";
+import { type DecodeMode, Decoder } from "./decode/decoder.ts";
+import * as R from "./decode/records.ts";
+import { handler } from "./decode/variants.ts";
+import { CodeCache, modeKey } from "./interpreter/code-cache.ts";
+import { exit } from "./interpreter/generate.ts";
+import { createHelpers, type HelperOwner, type Helpers, recordFault } from "./interpreter/helpers.ts";
+import { BUDGET, status } from "./interpreter/lowering.ts";
+import * as L from "./layout.ts";
+import { LinearMemory } from "./mmu/linear-memory.ts";
+import { PageWalker } from "./mmu/page-walk.ts";
+import { PhysicalMap } from "./mmu/physical-map.ts";
+import { PhysicalMemory } from "./mmu/physical-memory.ts";
+import { Tlb } from "./mmu/tlb.ts";
+import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
+import { CpuState, deriveMode, FLAG_IF, FLAG_RF, FLAG_TF } from "./state.ts";
+import { CpuFault, generalProtection } from "./system/fault.ts";
+import { DR6_BS } from "./system/interrupts.ts";
+import { createSystem, type System } from "./system/system.ts";
+import type { Row } from "./table/row.ts";
+
+/** Exports of the core module. */
+export interface Core {
+  run(budget: number, entryRecord: number): number;
+  fill(offset: number, lengthBytes: number): void;
+}
+
+const GENERAL: readonly GeneralRegister[] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
+const SEGMENTS: readonly SegmentRegister[] = ["es", "cs", "ss", "ds", "fs", "gs"];
+const STEP_RECORDS = L.SCRATCH + 0x100;
+const MAX_INSTRUCTION_BYTES = 15;
+const STATE_BYTES = L.SCRATCH - L.STATE;
+/** DR7: any breakpoint enabled. */
+const DR7_ENABLED = 0xff;
+
+/** Test switches that must not change what a guest computes. */
+export interface EngineTuning {
+  readonly tlbPages?: number;
+  readonly decodeMaps?: number;
+}
+
+export class SoftwareEngine implements SoftwareCpu, HelperOwner {
+  readonly physicalMap: PhysicalMap;
+  readonly state: CpuState;
+  readonly helpers: Helpers;
+  isCodeDropped = false;
+  readonly #system: System;
+  readonly #linear: LinearMemory;
+  readonly #physical: PhysicalMemory;
+  readonly #tlb: Tlb;
+  readonly #decoder: Decoder;
+  readonly #cache: CodeCache;
+  readonly #bus: CpuBus;
+  readonly #i32: Int32Array;
+  readonly #bytes = new Uint8Array(MAX_INSTRUCTION_BYTES + 1);
+  readonly #mode: { isCode32: boolean; isFlat: boolean; isProtected: boolean } & DecodeMode = {
+    isCode32: false,
+    isFlat: false,
+    isProtected: false,
+  };
+  #core: Core | undefined;
+  #modeKey = -1;
+  #isStopRequested = false;
+  #isNmiPending = false;
+  #isShutdown = false;
+  #instructions = 0;
+  /** Budget of the current `run` into WebAssembly, for `instructionCount` inside helpers. */
+  #coreBudget = 0;
+  #isInCore = false;
+  #dataBreakpointHits = 0;
+  readonly #breakpoints = new Set<number>();
+  #skipBreakpoint = false;
+
+  constructor(options: SoftwareCpuOptions, rows: readonly Row[], renumber: Uint16Array, tuning: EngineTuning = {}) {
+    const { memory, bus, features } = options;
+    this.#bus = bus;
+    this.state = new CpuState(memory);
+    this.#i32 = this.state.i32;
+    this.#tlb = new Tlb(this.state, tuning.tlbPages === undefined ? {} : { capacityPages: tuning.tlbPages });
+    this.#physical = new PhysicalMemory(this.state, bus);
+    const walker = new PageWalker(this.state, this.#physical, { pse36: features.pae });
+    this.#linear = new LinearMemory(this.state, this.#physical, walker, this.#tlb);
+    this.#system = createSystem({
+      state: this.state,
+      linear: this.#linear,
+      walker,
+      tlb: this.#tlb,
+      bus,
+      features,
+      onDemand: options.onDemand,
+    });
+    this.physicalMap = new PhysicalMap(memory, (gpaPage, pages) => {
+      this.#tlb.flushPhysical(gpaPage, pages);
+      for (let page = gpaPage; page < gpaPage + pages; page++) this.#cache?.invalidate(page, 0, 4095);
+    });
+    this.#decoder = new Decoder(rows, memory, renumber);
+    this.#cache = new CodeCache(this.#decoder, this.physicalMap, memory, {
+      protectFrame: (gpaPage) => this.#tlb.protectPhysicalPage(gpaPage),
+      dropAllMaps: () => {
+        this.#tlb.flushCode(false);
+        this.#tlb.flushCode(true);
+      },
+      clear: (offset, lengthBytes) => this.#core?.fill(offset, lengthBytes),
+    });
+    this.#physical.onCodeWrite = (gpa, sizeBytes) => {
+      if (this.#cache.invalidate(gpa >>> 12, gpa & 4095, Math.min((gpa & 4095) + sizeBytes - 1, 4095)))
+        this.isCodeDropped = true;
+    };
+    this.#linear.onWatchedAccess = (linear, sizeBytes, isWrite) => {
+      this.#dataBreakpointHits |= this.#system.dataHits(linear, sizeBytes, isWrite);
+    };
+    this.helpers = createHelpers({ state: this.state, linear: this.#linear, system: this.#system, bus }, this);
+    if (tuning.decodeMaps !== undefined) this.#cache.limitMaps(tuning.decodeMaps);
+  }
+
+  /** Gives the engine its compiled module; before the first `run`. */
+  attachCore(core: Core): void {
+    this.#core = core;
+    this.reset();
+  }
+
+  // ---- VirtualCpu ------------------------------------------------------------------------------------------------
+
+  run(budgetInstructions: number): StopReason {
+    const core = this.#core as Core;
+    const { state } = this;
+    const i32 = this.#i32;
+    let left = budgetInstructions;
+    for (;;) {
+      if (this.#isShutdown) return "triple-fault";
+      if (this.#isStopRequested) {
+        this.#isStopRequested = false;
+        return "stop";
+      }
+      if (left <= 0) return "budget";
+      const shadow = i32[L.INTERRUPT_SHADOW >> 2] !== 0;
+      if (!shadow) {
+        if (this.#isNmiPending && i32[L.NMI_BLOCKED >> 2] === 0) {
+          this.#isNmiPending = false;
+          this.#settle(this.#system.deliverNmi());
+          continue;
+        }
+        if (i32[L.INTERRUPT_LINE >> 2] !== 0 && (i32[L.EFLAGS_SYSTEM >> 2] & FLAG_IF) !== 0) {
+          const vector = this.#bus.acknowledgeInterrupt();
+          this.#settle(this.#system.deliverExternal(vector));
+          continue;
+        }
+        if (i32[L.HALTED >> 2] !== 0) return "halt";
+      }
+      if (
+        shadow ||
+        (i32[L.EFLAGS_SYSTEM >> 2] & (FLAG_TF | FLAG_RF)) !== 0 ||
+        (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0 ||
+        this.#breakpoints.size > 0
+      ) {
+        if (this.#breakpoints.size > 0 && !this.#skipBreakpoint && this.#breakpoints.has(this.#linearEip())) {
+          this.#skipBreakpoint = true;
+          return "breakpoint";
+        }
+        this.#skipBreakpoint = false;
+        left -= this.#step();
+        continue;
+      }
+      this.#syncMode();
+      this.#coreBudget = left;
+      this.#isInCore = true;
+      const reason = core.run(left, 0);
+      this.#isInCore = false;
+      const rest = i32[BUDGET >> 2];
+      this.#instructions += left - rest;
+      left = rest;
+      switch (reason) {
+        case exit.fetch:
+          this.#fetch();
+          break;
+        case exit.fault:
+          this.#deliverFault();
+          break;
+        case exit.crossing:
+          left -= this.#runCrossing(left);
+          break;
+        case exit.leave:
+          state.i32[L.ATTENTION >> 2] = 0;
+          break;
+      }
+    }
+  }
+
+  requestStop(): void {
+    this.#isStopRequested = true;
+  }
+
+  setInterruptLine(level: boolean): void {
+    this.#i32[L.INTERRUPT_LINE >> 2] = level ? 1 : 0;
+  }
+
+  raiseNmi(): void {
+    this.#isNmiPending = true;
+  }
+
+  setA20(enabled: boolean): void {
+    const mask = enabled ? -1 : ~(1 << 20);
+    if (this.#i32[L.A20_MASK >> 2] === mask) return;
+    this.#i32[L.A20_MASK >> 2] = mask;
+    this.#tlb.flushAll(false);
+  }
+
+  reset(): void {
+    this.#system.reset();
+    this.#isShutdown = false;
+    this.#isNmiPending = false;
+    this.#isStopRequested = false;
+    this.#skipBreakpoint = false;
+  }
+
+  get halted(): boolean {
+    return this.#i32[L.HALTED >> 2] !== 0;
+  }
+
+  get instructionCount(): number {
+    return this.#isInCore ? this.#instructions + this.#coreBudget - this.#i32[BUDGET >> 2] : this.#instructions;
+  }
+
+  getRegister(name: GeneralRegister | "eip" | "eflags" | "cr0" | "cr2" | "cr3" | "cr4"): number {
+    const { state } = this;
+    switch (name) {
+      case "eip":
+        return state.eip;
+      case "eflags":
+        return state.eflags >>> 0;
+      case "cr0":
+        return state.cr0 >>> 0;
+      case "cr2":
+        return state.cr2 >>> 0;
+      case "cr3":
+        return state.cr3 >>> 0;
+      case "cr4":
+        return state.cr4 >>> 0;
+      default:
+        return state.reg32(GENERAL.indexOf(name));
+    }
+  }
+
+  setRegister(name: GeneralRegister | "eip" | "eflags" | "cr0" | "cr2" | "cr3" | "cr4", value: number): void {
+    const { state } = this;
+    switch (name) {
+      case "eip":
+        state.eip = value;
+        break;
+      case "eflags":
+        state.eflags = value;
+        deriveMode(state);
+        break;
+      case "cr0":
+      case "cr2":
+      case "cr3":
+      case "cr4":
+        this.#system.writeControl(Number(name[2]), value);
+        break;
+      default:
+        state.setReg32(GENERAL.indexOf(name), value);
+    }
+  }
+
+  getSegment(name: SegmentRegister): { selector: number; base: number; limit: number } {
+    const index = SEGMENTS.indexOf(name);
+    const { state } = this;
+    return { selector: state.segmentSelector(index), base: state.segmentBase(index), limit: state.segmentLimit(index) };
+  }
+
+  setSegment(name: SegmentRegister, selector: number): void {
+    if (name === "cs") {
+      this.#system.jumpFar(selector, this.state.eip, this.state.eip);
+      return;
+    }
+    this.#system.loadSegment(SEGMENTS.indexOf(name), selector);
+  }
+
+  get mode(): "real" | "protected" | "v86" {
+    return this.state.isProtected ? "protected" : this.state.isV86 ? "v86" : "real";
+  }
+
+  get cpl(): number {
+    return this.state.cpl;
+  }
+
+  readLinear(linear: number, size: AccessSize): number {
+    try {
+      const user = this.state.isUser;
+      if (size === 1) return this.#linear.read8(linear >>> 0, user);
+      return size === 2 ? this.#linear.read16(linear >>> 0, user) : this.#linear.read32(linear >>> 0, user) >>> 0;
+    } catch (thrown) {
+      throw this.#signal(thrown);
+    }
+  }
+
+  writeLinear(linear: number, size: AccessSize, value: number): void {
+    try {
+      const user = this.state.isUser;
+      if (size === 1) this.#linear.write8(linear >>> 0, value, user);
+      else if (size === 2) this.#linear.write16(linear >>> 0, value, user);
+      else this.#linear.write32(linear >>> 0, value, user);
+    } catch (thrown) {
+      throw this.#signal(thrown);
+    }
+  }
+
+  readLinearBytes(linear: number, target: Uint8Array): void {
+    try {
+      this.#linear.readBytes(linear >>> 0, target, this.state.isUser);
+    } catch (thrown) {
+      throw this.#signal(thrown);
+    }
+  }
+
+  writeLinearBytes(linear: number, source: Uint8Array): void {
+    try {
+      this.#linear.writeBytes(linear >>> 0, source, this.state.isUser);
+    } catch (thrown) {
+      throw this.#signal(thrown);
+    }
+  }
+
+  save(): SavedLeaf {
+    return {
+      kind: "software-cpu",
+      version: 1,
+      data: {
+        state: this.state.u8.slice(L.STATE, L.STATE + STATE_BYTES),
+        instructions: this.#instructions,
+        isShutdown: this.#isShutdown,
+        isNmiPending: this.#isNmiPending,
+      },
+    };
+  }
+
+  load(leaf: SavedLeaf): void {
+    if (leaf.kind !== "software-cpu" || leaf.version !== 1)
+      throw new FormatError(`saved state: expected software-cpu version 1, found ${leaf.kind} version ${leaf.version}`);
+    const { state, instructions, isShutdown, isNmiPending, ...rest } = leaf.data;
+    if (
+      !(state instanceof Uint8Array) ||
+      state.length !== STATE_BYTES ||
+      typeof instructions !== "number" ||
+      typeof isShutdown !== "boolean" ||
+      typeof isNmiPending !== "boolean" ||
+      Object.keys(rest).length > 0
+    )
+      throw new FormatError("saved state: the entry of the CPU is damaged");
+    this.state.u8.set(state, L.STATE);
+    this.#instructions = instructions;
+    this.#isShutdown = isShutdown;
+    this.#isNmiPending = isNmiPending;
+    this.#i32[L.FAULT >> 2] = 0;
+    this.#system.stateReplaced();
+    this.#cache.flush();
+    this.#modeKey = -1;
+  }
+
+  describe(): string {
+    const { state } = this;
+    const hex = (value: number) => (value >>> 0).toString(16).padStart(8, "0");
+    const lines = [
+      GENERAL.map((name, n) => `${name}=${hex(state.reg32(n))}`).join(" "),
+      `eip=${hex(state.eip)} eflags=${hex(state.eflags)} cr0=${hex(state.cr0)} cr2=${hex(state.cr2)} cr3=${hex(state.cr3)} cr4=${hex(state.cr4)}`,
+      SEGMENTS.map(
+        (name, n) =>
+          `${name}=${state.segmentSelector(n).toString(16).padStart(4, "0")} base=${hex(state.segmentBase(n))} limit=${hex(state.segmentLimit(n))} attr=${state.segmentAttributes(n).toString(16)}`,
+      ).join("\n"),
+      `gdtr=${hex(state.i32[L.GDTR_BASE >> 2])}:${state.i32[L.GDTR_LIMIT >> 2].toString(16)} idtr=${hex(state.i32[L.IDTR_BASE >> 2])}:${state.i32[L.IDTR_LIMIT >> 2].toString(16)} cpl=${state.cpl} mode=${this.mode}`,
+    ];
+    return lines.join("\n");
+  }
+
+  // ---- SoftwareCpu -------------------------------------------------------------------------------------------------
+
+  invalidateCode(gpa: number, lengthBytes: number): void {
+    if (lengthBytes <= 0) return;
+    const last = gpa + lengthBytes - 1;
+    for (let page = Math.floor(gpa / 4096); page <= Math.floor(last / 4096) && page < 1 << 20; page++) {
+      if ((this.physicalMap.entry(page) & L.PHYSICAL_CODE) === 0) continue;
+      const first = page * 4096;
+      if (this.#cache.invalidate(page, Math.max(gpa - first, 0), Math.min(last - first, 4095)))
+        this.isCodeDropped = true;
+    }
+  }
+
+  /** Stops before the instruction at each of these linear addresses. */
+  setBreakpoints(linears: Iterable<number>): void {
+    this.#breakpoints.clear();
+    for (const linear of linears) this.#breakpoints.add(linear >>> 0);
+  }
+
+  /** Executes one instruction (debugging, lock-step comparison). */
+  singleStep(): void {
+    this.#step();
+  }
+
+  // ---- HelperOwner -------------------------------------------------------------------------------------------------
+
+  finish(): number {
+    const i32 = this.#i32;
+    this.isCodeDropped = false;
+    const key = this.#currentKey();
+    if (key !== this.#modeKey) return status.leave;
+    if (
+      this.#isStopRequested ||
+      this.#isNmiPending ||
+      i32[L.HALTED >> 2] !== 0 ||
+      i32[L.INTERRUPT_SHADOW >> 2] !== 0 ||
+      (i32[L.EFLAGS_SYSTEM >> 2] & (FLAG_TF | FLAG_RF)) !== 0 ||
+      (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0 ||
+      (i32[L.INTERRUPT_LINE >> 2] !== 0 && (i32[L.EFLAGS_SYSTEM >> 2] & FLAG_IF) !== 0)
+    )
+      return status.leave;
+    return status.refetch;
+  }
+
+  codeDropped(record: number): void {
+    this.isCodeDropped = false;
+    if (record < L.RECORDS) return;
+    // Only if this very page lost its map is the next record stale.
+    const linear = this.#linearEip();
+    const table = this.state.isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR;
+    const map = this.#i32[(table + (linear >>> 12) * 4) >> 2];
+    if (map !== 0 && this.#i32[(map >> 2) + (linear & 4095)] !== 0) return;
+    this.state.u16[(record + R.RECORD_BYTES + R.RECORD_HANDLER) >> 1] = handler.refetch;
+  }
+
+  raiseFpuError(): void {
+    this.onFpuError?.();
+  }
+
+  /** FERR#, wired to IRQ 13 by the machine. */
+  onFpuError: (() => void) | undefined;
+
+  // ---- inside --------------------------------------------------------------------------------------------------------
+
+  #linearEip(): number {
+    return (this.state.segmentBase(L.SEG_CS) + this.state.eip) >>> 0;
+  }
+
+  /** Turns a fault inside a device's access to the program's memory into the signal that unwinds to the instruction. */
+  #signal(thrown: unknown): unknown {
+    if (!(thrown instanceof CpuFault)) return thrown;
+    recordFault(this.#i32, thrown);
+    return new GuestFaultSignal("guest fault");
+  }
+
+  #settle(delivery: "delivered" | "triple-fault"): void {
+    if (delivery === "triple-fault") this.#isShutdown = true;
+    else this.#i32[L.HALTED >> 2] = 0;
+  }
+
+  #deliverFault(): void {
+    const i32 = this.#i32;
+    const errorCode = i32[L.FAULT_ERROR >> 2];
+    const fault = new CpuFault(
+      i32[L.FAULT >> 2] - 1,
+      errorCode === -1 ? undefined : errorCode,
+      i32[L.FAULT_LINEAR >> 2] >>> 0,
+    );
+    i32[L.FAULT >> 2] = 0;
+    this.#deliver(fault);
+  }
+
+  #deliver(fault: CpuFault): void {
+    this.#settle(this.#system.deliverException(fault));
+  }
+
+  #currentKey(): number {
+    const mode = this.#i32[L.MODE >> 2];
+    const isFlat =
+      (mode & (L.MODE_FLAT | L.MODE_STACK32)) === (L.MODE_FLAT | L.MODE_STACK32) &&
+      this.#i32[(L.SEG_LIMIT >> 2) + L.SEG_CS] === -1 &&
+      !this.state.isAlignmentChecked;
+    const isProtected = (mode & (L.MODE_PROTECTED | L.MODE_V86)) === L.MODE_PROTECTED;
+    return ((mode & L.MODE_CODE32) !== 0 ? 1 : 0) | (isFlat ? 2 : 0) | (isProtected ? 4 : 0);
+  }
+
+  /** Code entries of the TLB lead to maps of one decode mode. */
+  #syncMode(): void {
+    const key = this.#currentKey();
+    if (key === this.#modeKey) return;
+    this.#modeKey = key;
+    this.#mode.isCode32 = (key & 1) !== 0;
+    this.#mode.isFlat = (key & 2) !== 0;
+    this.#mode.isProtected = (key & 4) !== 0;
+    this.#tlb.flushCode(false);
+    this.#tlb.flushCode(true);
+  }
+
+  /** No map or no record at EIP: translate, decode. */
+  #fetch(): void {
+    const { state } = this;
+    try {
+      if (state.eip > state.segmentLimit(L.SEG_CS)) throw generalProtection();
+      const linear = this.#linearEip();
+      const user = state.isUser;
+      const gpaPage = this.#linear.fetchPage(linear, user);
+      const entry = this.#physical.entry(gpaPage);
+      if (entry === 0) {
+        // Code in memory-mapped I/O: one instruction at a time.
+        this.#step();
+        return;
+      }
+      for (;;) {
+        const map = this.#cache.mapFor(gpaPage, modeKey(this.#mode));
+        if (
+          this.#i32[(map >> 2) + (linear & 4095)] !== 0 ||
+          this.#cache.decodeRun(gpaPage, entry & ~4095, map, linear & 4095, this.#mode)
+        ) {
+          this.#tlb.setCode(linear >>> 12, map, user);
+          return;
+        }
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof CpuFault)) throw thrown;
+      this.#deliver(thrown);
+    }
+  }
+
+  /** Collects up to 15 bytes at EIP and decodes them into the step records, followed by a record of kind `after`. */
+  #decodeSingly(after: number): void {
+    const { state } = this;
+    if (state.eip > state.segmentLimit(L.SEG_CS)) throw generalProtection();
+    const linear = this.#linearEip();
+    const user = state.isUser;
+    const bytes = this.#bytes;
+    const offset = linear & 4095;
+    const firstPage = this.#linear.fetchPage(linear, user);
+    const first = Math.min(MAX_INSTRUCTION_BYTES, 4096 - offset);
+    for (let n = 0; n < first; n++) bytes[n] = this.#physical.read8(firstPage * 4096 + offset + n);
+    if (!this.#decoder.decode(bytes, 0, first, offset, this.#mode, STEP_RECORDS)) {
+      const next = (linear | 4095) + 1;
+      const secondPage = this.#linear.fetchPage(next >>> 0, user);
+      for (let n = first; n <= MAX_INSTRUCTION_BYTES; n++)
+        bytes[n] = this.#physical.read8(secondPage * 4096 + n - first);
+      this.#decoder.decode(bytes, 0, MAX_INSTRUCTION_BYTES + 1, offset, this.#mode, STEP_RECORDS);
+    }
+    const { result } = this.#decoder;
+    this.#decoder.writeSpecial(STEP_RECORDS + result.records * R.RECORD_BYTES, after, offset + result.lengthBytes);
+  }
+
+  /** The instruction at EIP reaches into the next page: execute it from the step records and go on. Returns what it cost. */
+  #runCrossing(left: number): number {
+    try {
+      this.#decodeSingly(handler.refetch);
+    } catch (thrown) {
+      if (!(thrown instanceof CpuFault)) throw thrown;
+      this.#deliver(thrown);
+      return 0;
+    }
+    return this.#runRecords(left);
+  }
+
+  #runRecords(budget: number): number {
+    this.#coreBudget = budget;
+    this.#isInCore = true;
+    const reason = (this.#core as Core).run(budget, STEP_RECORDS);
+    this.#isInCore = false;
+    const used = budget - this.#i32[BUDGET >> 2];
+    this.#instructions += used;
+    if (reason === exit.fault) this.#deliverFault();
+    else if (reason === exit.fetch) this.#fetch();
+    return used;
+  }
+
+  /** One instruction with everything that looks at instruction boundaries: breakpoints, TF, the interrupt shadow. */
+  #step(): number {
+    const i32 = this.#i32;
+    this.#syncMode();
+    const flags = i32[L.EFLAGS_SYSTEM >> 2];
+    const wasStepping = (flags & FLAG_TF) !== 0;
+    i32[L.INTERRUPT_SHADOW >> 2] = 0;
+    try {
+      if (
+        (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0 &&
+        (flags & FLAG_RF) === 0 &&
+        this.#system.hasInstructionBreakpoints()
+      ) {
+        const hits = this.#system.instructionHits(this.#linearEip());
+        if (hits !== 0) {
+          this.#settle(this.#system.deliverDebugTrap(hits));
+          return 1;
+        }
+      }
+      this.#decodeSingly(handler.stop);
+    } catch (thrown) {
+      if (!(thrown instanceof CpuFault)) throw thrown;
+      this.#deliver(thrown);
+      return 1;
+    }
+    this.#dataBreakpointHits = 0;
+    this.#coreBudget = 1;
+    this.#isInCore = true;
+    // RF holds for one instruction; those that load flags set it anew.
+    i32[L.EFLAGS_SYSTEM >> 2] &= ~FLAG_RF;
+    const reason = (this.#core as Core).run(1, STEP_RECORDS);
+    this.#isInCore = false;
+    const used = 1 - i32[BUDGET >> 2];
+    this.#instructions += used;
+    if (reason === exit.fault) {
+      if ((flags & FLAG_RF) !== 0) i32[L.EFLAGS_SYSTEM >> 2] |= FLAG_RF;
+      this.#deliverFault();
+      return 1;
+    }
+    const hits = this.#dataBreakpointHits | (wasStepping ? DR6_BS : 0);
+    // MOV SS and POP SS hold debug traps off as well.
+    if (hits !== 0 && i32[L.INTERRUPT_SHADOW >> 2] === 0) {
+      this.#settle(this.#system.deliverDebugTrap(hits));
+    }
+    return 1;
+  }
+}

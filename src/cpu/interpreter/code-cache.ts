@@ -1,0 +1,164 @@
+/**
+ * Decoded code by physical frame: which decode map serves a frame in which mode, decoding of runs of records, and
+ * invalidation when a frame's bytes change. Maps and records are bump allocated; when either is used up, everything is
+ * dropped. A frame with decoded code is write-protected in the TLB; a store next to code but not into a line (64 bytes) that holds
+ * code invalidates nothing.
+ */
+import type { DecodeMode, Decoder } from "../decode/decoder.ts";
+import * as R from "../decode/records.ts";
+import { handler } from "../decode/variants.ts";
+import * as L from "../layout.ts";
+import type { PhysicalMap } from "../mmu/physical-map.ts";
+
+/** Longest run of instructions decoded at once. */
+const RUN_INSTRUCTIONS = 64;
+const FRAMES = 1 << 20;
+const MODES = 8;
+
+export interface CodeCacheOwner {
+  /** The frame holds decoded code from now on: no direct writes. */
+  protectFrame(gpaPage: number): void;
+  /** Every decode map pointer is void. */
+  dropAllMaps(): void;
+  /** memory.fill with zero on the shared memory. */
+  clear(offset: number, lengthBytes: number): void;
+}
+
+/** Index of a decode mode among the directories. */
+export function modeKey(mode: DecodeMode): number {
+  return (mode.isCode32 ? 1 : 0) | (mode.isFlat ? 2 : 0) | (mode.isProtected ? 4 : 0);
+}
+
+export class CodeCache {
+  readonly #decoder: Decoder;
+  readonly #physicalMap: PhysicalMap;
+  readonly #owner: CodeCacheOwner;
+  readonly #i32: Int32Array;
+  readonly #u8: Uint8Array;
+  /** Per mode: map address by frame. Made when a mode is first used. */
+  readonly #directories: (Int32Array | undefined)[] = new Array(MODES).fill(undefined);
+  /** Two words per frame: which 64-byte lines hold decoded instructions. */
+  readonly #lines = new Int32Array(FRAMES * 2);
+  #nextMap = L.DECODE_MAPS;
+  #nextRecord = L.RECORDS;
+  /** Limits, settable for tests that force eviction. */
+  #mapLimit = L.DECODE_MAPS + L.DECODE_MAPS_BYTES;
+  #recordLimit = L.RECORDS + L.RECORDS_BYTES;
+  invalidations = 0;
+  flushes = 0;
+
+  constructor(decoder: Decoder, physicalMap: PhysicalMap, memory: WebAssembly.Memory, owner: CodeCacheOwner) {
+    this.#decoder = decoder;
+    this.#physicalMap = physicalMap;
+    this.#owner = owner;
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#u8 = new Uint8Array(memory.buffer);
+  }
+
+  /** Restricts the cache to that many maps (tests). */
+  limitMaps(maps: number): void {
+    this.#mapLimit = Math.min(L.DECODE_MAPS + maps * L.DECODE_MAP_BYTES, L.DECODE_MAPS + L.DECODE_MAPS_BYTES);
+    this.flush();
+  }
+
+  /** The decode map of a frame in a mode; allocated if there is none. */
+  mapFor(gpaPage: number, key: number): number {
+    let directory = this.#directories[key];
+    if (directory === undefined) {
+      directory = new Int32Array(FRAMES);
+      this.#directories[key] = directory;
+    }
+    let map = directory[gpaPage];
+    if (map !== 0) return map;
+    if (this.#nextMap + L.DECODE_MAP_BYTES > this.#mapLimit) this.flush();
+    map = this.#nextMap;
+    this.#nextMap += L.DECODE_MAP_BYTES;
+    directory[gpaPage] = map;
+    return map;
+  }
+
+  /**
+   * Decodes a run at `pageOffset` of a frame into its map. `hostPage` is where the frame's bytes are. Answers false if the
+   * record space was exhausted and everything was dropped: look the map up again.
+   */
+  decodeRun(gpaPage: number, hostPage: number, map: number, pageOffset: number, mode: DecodeMode): boolean {
+    // A run needs two records an instruction and one at its end.
+    if (this.#nextRecord + (RUN_INSTRUCTIONS * 2 + 1) * R.RECORD_BYTES > this.#recordLimit) {
+      this.flush();
+      return false;
+    }
+    const decoder = this.#decoder;
+    const { result } = decoder;
+    const mapIndex = map >> 2;
+    const end = hostPage + 4096;
+    let record = this.#nextRecord;
+    let offset = pageOffset;
+    for (let n = 0; n < RUN_INSTRUCTIONS; n++) {
+      if (offset >= 4096 || (n > 0 && this.#i32[mapIndex + offset] !== 0)) break;
+      if (!decoder.decode(this.#u8, hostPage + offset, end, offset, mode, record)) {
+        decoder.writeSpecial(record, handler.crossing, offset);
+        this.#i32[mapIndex + offset] = record;
+        this.#markLines(gpaPage, offset, 4095);
+        record += R.RECORD_BYTES;
+        break;
+      }
+      this.#i32[mapIndex + offset] = record;
+      this.#markLines(gpaPage, offset, offset + result.lengthBytes - 1);
+      record += result.records * R.RECORD_BYTES;
+      offset += result.lengthBytes;
+      if (result.ends) break;
+    }
+    // Always one behind the run: where it goes on elsewhere, and what a code-modifying store turns its successor into.
+    decoder.writeSpecial(record, handler.refetch, offset);
+    this.#nextRecord = record + R.RECORD_BYTES;
+    if ((this.#physicalMap.entry(gpaPage) & L.PHYSICAL_CODE) === 0) {
+      this.#physicalMap.markCode(gpaPage);
+      this.#owner.protectFrame(gpaPage);
+    }
+    return true;
+  }
+
+  /** Bytes of a frame changed: true if decoded code was dropped. */
+  invalidate(gpaPage: number, firstOffset: number, lastOffset: number): boolean {
+    const low = this.#lines[gpaPage * 2];
+    const high = this.#lines[gpaPage * 2 + 1];
+    if ((low | high) === 0) return false;
+    let hit = false;
+    for (let line = firstOffset >> 6; line <= lastOffset >> 6 && !hit; line++) {
+      hit = (((line < 32 ? low : high) >>> (line & 31)) & 1) !== 0;
+    }
+    if (!hit) return false;
+    this.invalidations++;
+    for (const directory of this.#directories) {
+      const map = directory?.[gpaPage] ?? 0;
+      if (map !== 0) this.#owner.clear(map, L.DECODE_MAP_BYTES);
+    }
+    this.#lines[gpaPage * 2] = 0;
+    this.#lines[gpaPage * 2 + 1] = 0;
+    this.#physicalMap.unmarkCode(gpaPage);
+    return true;
+  }
+
+  /** Drops everything. */
+  flush(): void {
+    this.flushes++;
+    this.#owner.dropAllMaps();
+    for (const directory of this.#directories) {
+      if (directory === undefined) continue;
+      for (let page = 0; page < FRAMES; page++) {
+        if (directory[page] === 0) continue;
+        directory[page] = 0;
+        this.#lines[page * 2] = 0;
+        this.#lines[page * 2 + 1] = 0;
+        this.#physicalMap.unmarkCode(page);
+      }
+    }
+    this.#owner.clear(L.DECODE_MAPS, this.#nextMap - L.DECODE_MAPS);
+    this.#nextMap = L.DECODE_MAPS;
+    this.#nextRecord = L.RECORDS;
+  }
+
+  #markLines(gpaPage: number, first: number, last: number): void {
+    for (let line = first >> 6; line <= last >> 6; line++) this.#lines[gpaPage * 2 + (line >> 5)] |= 1 << (line & 31);
+  }
+}

@@ -1,0 +1,6 @@
+/** The whole opcode table: what decoder, interpreter, region compiler and generated tests are made from. */
+import { integerRows } from "./integer.ts";
+import type { Row } from "./row.ts";
+import { systemRows } from "./system.ts";
+
+export const opcodeTable: readonly Row[] = [...integerRows, ...systemRows];
