@@ -34,6 +34,8 @@ const forbidden: [from: string, to: string][] = [
   ["cli", "devices"],
   ["cli", "cpu"],
 ];
+/** Files that may import one file sideways or up: `anneau run` is a machine in the command line's own process. */
+const exceptions: [file: string, target: string][] = [["cli/run.ts", "vm/foreground.ts"]];
 
 const root = resolve(import.meta.dirname, "../src");
 
@@ -70,6 +72,8 @@ for (const file of sources(root)) {
         say("only machine/ imports the catalogue");
       continue;
     }
+    const isException = exceptions.some(([file, allowed]) => file === parts.join("/") && allowed === target.join("/"));
+    if (isException) continue;
     if (layers[to] === undefined || layers[from] === undefined) say("unknown folder");
     else if (contractFolders.has(from) && contractFolders.has(to)) continue;
     else if (layers[to] >= layers[from]) say(`layer ${layers[from]} may not import layer ${layers[to]}`);

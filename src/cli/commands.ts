@@ -30,6 +30,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   showmediuminfo: { summary: "Shows what is known about a medium", load: showMediumInfo },
   showhdinfo: { summary: "", load: showMediumInfo, isAlias: true },
   showvdiinfo: { summary: "", load: showMediumInfo, isAlias: true },
+  run: { summary: "Runs a machine in the foreground, without settings", load: () => import("./run.ts") },
   closemedium: { summary: "Takes a medium off the registry", load: closeMedium },
 };
 
@@ -38,6 +39,6 @@ export const unavailableCommands: readonly string[] = (
   "adoptstate bandwidthctl checkmediumpwd clonehd clonemedium clonevdi clonevm cloud cloudprofile controlvm convertdd " +
   "convertfromraw debugvm dhcpserver discardstate encryptmedium encryptvm export extpack getextradata guestcontrol " +
   "guestproperty hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty metrics modifyhd " +
-  "modifymedium modifynvram modifyvdi movevm natnetwork run setextradata setproperty sharedfolder signova snapshot " +
+  "modifymedium modifynvram modifyvdi movevm natnetwork setextradata setproperty sharedfolder signova snapshot " +
   "startvm unattended updatecheck usbdevsource usbfilter"
 ).split(" ");

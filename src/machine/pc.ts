@@ -61,8 +61,9 @@ export interface PcHost extends MachineOwner {
 }
 
 /** Assembles the machine, powered off. Throws one line for a spec that this PC cannot be. */
-export async function assemblePc(spec: MachineSpec, backends: MachineBackends, host: PcHost): Promise<Machine> {
-  checkSpec(spec);
+export async function assemblePc(wanted: MachineSpec, backends: MachineBackends, host: PcHost): Promise<Machine> {
+  checkSpec(wanted);
+  const spec = withoutMissingParts(wanted, host.log);
 
   // Memory: RAM, then video memory and ROM copies.
   const ramBytes = spec.ramMiB * MIB;
@@ -257,6 +258,13 @@ function checkSpec(spec: MachineSpec): void {
   const size = spec.biosImage?.length;
   if (size !== undefined && ![0x10000, 0x20000, 0x40000].includes(size))
     throw new AnneauError(`a BIOS image of ${size} bytes cannot be: 64, 128 or 256 KiB`);
+}
+
+/** Parts that this PC does not have yet, so that the firmware's tables do not promise them. */
+function withoutMissingParts(spec: MachineSpec, log: Logger): MachineSpec {
+  if (spec.ioApic) log.warn("the I/O APIC is not there: interrupts go through the 8259 pair");
+  if (spec.hpet) log.warn("the high precision event timer is not there");
+  return { ...spec, ioApic: false, hpet: false };
 }
 
 /** The BIOS ends at 1 MiB and again at 4 GiB; the video BIOS of our firmware lies at C0000h. */

@@ -1,0 +1,86 @@
+/**
+ * The control protocol: what can be asked of a running VM's process. One JSON object a line in both directions:
+ * {id, name, params} gets {id, result} or {id, error: {message, code?}}. Sizes are bounded on both sides. Binary data travels as base64.
+ */
+
+/** VirtualBox's names for what a VM process can be in. */
+export type MachineProcessState =
+  | "starting"
+  | "running"
+  | "paused"
+  | "stopping"
+  | "poweroff"
+  | "aborted"
+  | "gurumeditation";
+
+export interface MachineStatus {
+  readonly state: MachineProcessState;
+  /** headless, gui … as startvm was told. */
+  readonly sessionName: string;
+  readonly pid: number;
+  /** Since the process started. */
+  readonly uptimeMs: number;
+  readonly video?: { readonly width: number; readonly height: number; readonly bitsPerPixel: number };
+}
+
+export interface TextScreen {
+  readonly columns: number;
+  readonly rows: number;
+  /** Unicode, one string a row, as long as the screen is wide. */
+  readonly lines: readonly string[];
+  readonly cursor: { readonly column: number; readonly row: number; readonly visible: boolean };
+}
+
+export type MediumPlace =
+  | { readonly bus: "ide"; readonly port: 0 | 1; readonly device: 0 | 1 }
+  | { readonly bus: "floppy"; readonly device: 0 | 1 };
+
+/** Nothing to say. */
+export type Nothing = { readonly [key: string]: never };
+
+export interface ControlRequests {
+  status: { params: Nothing; result: MachineStatus };
+  /** Answers when the machine is off, its end is on record and its files are free. */
+  poweroff: { params: Nothing; result: Nothing };
+  reset: { params: Nothing; result: Nothing };
+  pause: { params: Nothing; result: Nothing };
+  resume: { params: Nothing; result: Nothing };
+  acpipowerbutton: { params: Nothing; result: Nothing };
+  acpisleepbutton: { params: Nothing; result: Nothing };
+  keyboardputscancode: { params: { readonly bytes: readonly number[] }; result: Nothing };
+  keyboardputstring: { params: { readonly text: string }; result: Nothing };
+  pointer: {
+    params: { readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
+    result: Nothing;
+  };
+  /** To a file of the VM process's host (absolute path), else back as base64. */
+  screenshotpng: { params: { readonly path?: string }; result: { readonly png?: string } };
+  /** `null` in graphics modes. */
+  textscreen: { params: Nothing; result: TextScreen | null };
+  statistics: { params: Nothing; result: { readonly [name: string]: unknown } };
+  registers: { params: Nothing; result: { readonly text: string } };
+  /** Without a path the drive is emptied. Settings files are the caller's business. */
+  mediumchange: {
+    params: { readonly place: MediumPlace; readonly path?: string; readonly format?: "VDI" | "RAW" };
+    result: Nothing;
+  };
+}
+
+export type ControlRequestName = keyof ControlRequests;
+
+/** A request line is never longer than this; a client that sends more is cut off. */
+export const MAX_REQUEST_BYTES = 1 << 20;
+/** A reply line is never longer than this (a large screenshot). */
+export const MAX_REPLY_BYTES = 128 << 20;
+
+export interface RequestLine {
+  readonly id: number;
+  readonly name: string;
+  readonly params?: unknown;
+}
+
+export interface ReplyLine {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: { readonly message: string; readonly code?: string };
+}

@@ -1,0 +1,145 @@
+/** What a VM process does for each control request. Parameters are checked here: they come from outside. */
+import { writeFileSync } from "node:fs";
+import { isAbsolute } from "node:path";
+import { AnneauError } from "../base/errors.ts";
+import { ControlError } from "../control/client.ts";
+import type { MediumPlace, TextScreen } from "../control/messages.ts";
+import type { ControlHandlers } from "../control/server.ts";
+import { encodePng } from "../display/png.ts";
+import { textToScancodes } from "../display/us-keyboard.ts";
+import { codePage437 } from "./code-page-437.ts";
+import type { MediumConfig } from "./machine-protocol.ts";
+import type { VmProcess } from "./vm-process.ts";
+
+/** More scan codes or characters than a person types are refused. */
+const MAX_TYPED = 65_536;
+
+type Fields = { readonly [name: string]: unknown };
+
+function fieldsOf(params: unknown): Fields {
+  return typeof params === "object" && params !== null ? (params as Fields) : {};
+}
+
+function integerIn(value: unknown, min: number, max: number, what: string): number {
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max)
+    throw new ControlError(`${what} is not a number from ${min} to ${max}`, "E_INVALIDARG");
+  return value as number;
+}
+
+/** The handlers over `vm`. */
+export function controlHandlers(vm: VmProcess): ControlHandlers {
+  const wrongState = (wanted: string) =>
+    new ControlError(`the machine is ${vm.state}, not ${wanted}`, "VBOX_E_INVALID_VM_STATE");
+  /** The machine thread, or the refusal that clients know. */
+  const machine = () => {
+    if (vm.state !== "running" && vm.state !== "paused") throw wrongState("running");
+    return vm.machine;
+  };
+  const type = async (bytes: readonly number[]) => {
+    if (bytes.length > MAX_TYPED) throw new ControlError("too many keys at once", "E_INVALIDARG");
+    await machine().request("scancodes", { bytes });
+    return {};
+  };
+  return {
+    status: async () => {
+      const { state, sessionName, startedMs } = vm;
+      const status = { state, sessionName, pid: process.pid, uptimeMs: Math.round(performance.now() - startedMs) };
+      if (state !== "running" && state !== "paused") return status;
+      const { widthPixels, heightPixels, bitsPerPixel } = await vm.machine.request("videoMode");
+      return { ...status, video: { width: widthPixels, height: heightPixels, bitsPerPixel } };
+    },
+    poweroff: async () => {
+      if (!["running", "paused", "gurumeditation"].includes(vm.state)) throw wrongState("running");
+      await vm.powerOff();
+      return {};
+    },
+    reset: async () => {
+      await machine().request("reset");
+      return {};
+    },
+    pause: async () => {
+      if (vm.state !== "running") throw wrongState("running");
+      await vm.pause();
+      return {};
+    },
+    resume: async () => {
+      if (vm.state !== "paused") throw wrongState("paused");
+      await vm.resume();
+      return {};
+    },
+    acpipowerbutton: async () => {
+      await machine().request("powerButton");
+      return {};
+    },
+    acpisleepbutton: async () => {
+      await machine().request("sleepButton");
+      return {};
+    },
+    keyboardputscancode: async (params) => {
+      const { bytes } = fieldsOf(params);
+      if (!Array.isArray(bytes)) throw new ControlError("scan codes are a list of bytes", "E_INVALIDARG");
+      return await type(bytes.map((byte) => integerIn(byte, 0, 255, "a scan code")));
+    },
+    keyboardputstring: async (params) => {
+      const { text } = fieldsOf(params);
+      if (typeof text !== "string") throw new ControlError("there is no text to type", "E_INVALIDARG");
+      return await type(textToScancodes(text));
+    },
+    pointer: async (params) => {
+      const fields = fieldsOf(params);
+      const motion = (name: string) => integerIn(fields[name], -32768, 32767, name);
+      const buttons = integerIn(fields.buttons, 0, 7, "buttons");
+      await machine().request("pointer", { dx: motion("dx"), dy: motion("dy"), dz: motion("dz"), buttons });
+      return {};
+    },
+    screenshotpng: async (params) => {
+      const { path } = fieldsOf(params);
+      const { widthPixels, heightPixels, rgba } = await machine().request("screen");
+      const png = encodePng(widthPixels, heightPixels, rgba);
+      if (path === undefined) return { png: Buffer.from(png).toString("base64") };
+      if (typeof path !== "string" || !isAbsolute(path))
+        throw new ControlError("a screenshot goes to an absolute path", "E_INVALIDARG");
+      try {
+        writeFileSync(path, png);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        throw new ControlError(`cannot write '${path}' (${code})`, "VBOX_E_FILE_ERROR");
+      }
+      return {};
+    },
+    textscreen: async (): Promise<TextScreen | null> => {
+      const cells = await machine().request("textScreen");
+      if (cells === undefined) return null;
+      const { columns, rows, characters, cursor } = cells;
+      const lines = Array.from({ length: rows }, (_, row) =>
+        Array.from(characters.subarray(row * columns, (row + 1) * columns), (c) => codePage437[c]).join(""),
+      );
+      return { columns, rows, lines, cursor };
+    },
+    statistics: async () => ({ ...(await machine().request("statistics")) }),
+    registers: async () => ({ text: await machine().request("registers") }),
+    mediumchange: async (params) => {
+      const { place, path, format } = fieldsOf(params);
+      const { bus, port, device } = fieldsOf(place) as Partial<Record<keyof (MediumPlace & { port: number }), unknown>>;
+      const unit = integerIn(device, 0, 1, "the device") as 0 | 1;
+      if (path !== undefined && (typeof path !== "string" || !isAbsolute(path)))
+        throw new ControlError("a medium has an absolute path", "E_INVALIDARG");
+      if (format !== undefined && format !== "VDI" && format !== "RAW")
+        throw new ControlError("a medium's format is VDI or RAW", "E_INVALIDARG");
+      const medium = (kind: "dvd" | "floppy"): MediumConfig | undefined =>
+        path === undefined ? undefined : { path, kind, readOnly: kind === "dvd", format };
+      try {
+        if (bus === "floppy") await machine().request("changeFloppy", { drive: unit, medium: medium("floppy") });
+        else if (bus === "ide") {
+          const at = integerIn(port, 0, 1, "the port") as 0 | 1;
+          await machine().request("changeIde", { port: at, device: unit, medium: medium("dvd") });
+        } else throw new ControlError("a drive's bus is 'ide' or 'floppy'", "E_INVALIDARG");
+      } catch (error) {
+        if (error instanceof AnneauError && !(error instanceof ControlError))
+          throw new ControlError(error.message, "VBOX_E_FILE_ERROR", { cause: error });
+        throw error;
+      }
+      return {};
+    },
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * What VirtualBox's `--uartmodeN` plugs into a serial port: a file, a host device, a local socket or a TCP connection, as
+ * server (waits for a client, one at a time) or client (connects again when the other end goes away). Local sockets are Unix
+ * sockets at the given path; TCP servers listen on 127.0.0.1.
+ */
+import { closeSync, lstatSync, openSync, rmSync, writeSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { ReadStream } from "node:tty";
+import { AnneauError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { UartMode } from "../config/port-settings.ts";
+import type { UartHost } from "./uart-host.ts";
+
+const RECONNECT_MS = 1000;
+
+/** Releases what a plug holds. */
+export type Unplug = () => void;
+
+/** Plugs `mode` into the port. Rejects with one line if the file, device or server address cannot be had. */
+export async function plugUart(uart: UartHost, mode: UartMode, log: Logger): Promise<Unplug> {
+  switch (mode.kind) {
+    case "disconnected":
+      return () => {};
+    case "file":
+      return plugFile(uart, mode.path);
+    case "device":
+      return plugDevice(uart, mode.path, log);
+    case "server":
+      return await serve(uart, mode.path, { path: mode.path }, log);
+    case "tcpserver":
+      return await serve(uart, mode.path, { port: portOf(mode.path), host: "127.0.0.1" }, log);
+    case "client":
+      return keepConnected(uart, mode.path, () => connect({ path: mode.path }), log);
+    case "tcpclient": {
+      const at = mode.path.lastIndexOf(":");
+      const port = portOf(mode.path.slice(at + 1));
+      const host = at < 0 ? "127.0.0.1" : mode.path.slice(0, at);
+      return keepConnected(uart, mode.path, () => connect({ host, port }), log);
+    }
+  }
+}
+
+function portOf(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
+  throw new AnneauError(`'${text}' is not a TCP port for a serial port`);
+}
+
+function open(path: string, flags: string): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    throw new AnneauError(`cannot open '${path}' for a serial port (${(error as NodeJS.ErrnoException).code})`, {
+      cause: error,
+    });
+  }
+}
+
+function plugFile(uart: UartHost, path: string): Unplug {
+  const fd = open(path, "w");
+  uart.plug({
+    write: (bytes) => {
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    },
+  });
+  return () => closeSync(fd);
+}
+
+/** A character device such as /dev/ttyS0 or a pseudo-terminal. */
+function plugDevice(uart: UartHost, path: string, log: Logger): Unplug {
+  const fd = open(path, "r+");
+  let stream: ReadStream;
+  try {
+    stream = new ReadStream(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw new AnneauError(`'${path}' is not a serial device`, { cause: error });
+  }
+  stream.setRawMode(true);
+  stream.on("error", (error) => log.error(`${path}: ${error.message}`));
+  connectStream(uart, stream as unknown as Socket);
+  return () => stream.destroy();
+}
+
+async function serve(
+  uart: UartHost,
+  name: string,
+  address: { path: string } | { port: number; host: string },
+  log: Logger,
+): Promise<Unplug> {
+  let current: Socket | undefined;
+  const server: Server = createServer((socket) => {
+    if (current !== undefined) {
+      socket.destroy();
+      return;
+    }
+    current = socket;
+    log.info(`serial port '${name}': connected`);
+    connectStream(uart, socket);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      current = undefined;
+      uart.plug(undefined);
+      log.info(`serial port '${name}': disconnected`);
+    });
+  });
+  if ("path" in address) removeDeadSocket(address.path);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new AnneauError(`cannot listen on '${name}' for a serial port (${error.code})`, { cause: error })),
+    );
+    server.listen(address, resolve);
+  });
+  return () => {
+    current?.destroy();
+    server.close();
+  };
+}
+
+/** A socket file that an earlier run left; never anything else. */
+function removeDeadSocket(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) rmSync(path);
+  } catch {
+    // Not there, which is best.
+  }
+}
+
+function keepConnected(uart: UartHost, name: string, dial: () => Socket, log: Logger): Unplug {
+  let isDone = false;
+  let socket: Socket;
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    socket = dial();
+    socket.on("connect", () => {
+      log.info(`serial port '${name}': connected`);
+      connectStream(uart, socket);
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      uart.plug(undefined);
+      if (!isDone) timer = setTimeout(start, RECONNECT_MS);
+    });
+  };
+  start();
+  return () => {
+    isDone = true;
+    clearTimeout(timer);
+    socket.destroy();
+  };
+}
+
+function connectStream(uart: UartHost, stream: Socket): void {
+  stream.on("data", (bytes: Buffer) => {
+    if (!uart.send(new Uint8Array(bytes), () => stream.resume())) stream.pause();
+  });
+  uart.plug({
+    write: (bytes) =>
+      new Promise<void>((resolve) => {
+        if (stream.writable) stream.write(bytes, () => resolve());
+        else resolve();
+      }),
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * One VM's process: takes the session of the settings file, builds the machine from it, answers on the control socket, and puts on
+ * record how the run ended. States: starting → running ⇄ paused → stopping → poweroff; a dead guest stays as
+ * gurumeditation until it is switched off; a machine thread that failed is aborted. Killed outright, the process leaves its session
+ * lock behind, by which everybody sees that the run was aborted.
+ */
+import { AnneauError } from "../base/errors.ts";
+import { takeSession } from "../config/machine-session.ts";
+import { describeMachine } from "../config/machine-spec.ts";
+import { loadRegistry } from "../config/registry.ts";
+import { editVbox, loadVbox, type VboxFile } from "../config/vbox-file.ts";
+import type { MachineProcessState } from "../control/messages.ts";
+import { ControlServer } from "../control/server.ts";
+import { socketPathOf } from "../control/socket-path.ts";
+import type { OwnerLock } from "../disk/owner-lock.ts";
+import { controlHandlers } from "./control-handlers.ts";
+import { LogFile } from "./log-file.ts";
+import type { MachineOutcome } from "./machine-protocol.ts";
+import { MachineThreadClient } from "./machine-thread-client.ts";
+import { UartHost } from "./uart-host.ts";
+import { plugUart, type Unplug } from "./uart-plugs.ts";
+
+const DEFAULT_LOG_HISTORY = 3;
+/** A machine thread that does not power off in this time is ended the hard way. */
+const POWER_OFF_MS = 10_000;
+
+export interface VmProcessOptions {
+  readonly settingsPath: string;
+  /** headless, gui … */
+  readonly sessionName: string;
+  readonly trace: readonly string[];
+  readonly startPaused: boolean;
+}
+
+export class VmProcess {
+  readonly sessionName: string;
+  readonly log: LogFile;
+  readonly startedMs = performance.now();
+  /** Settles with the process's exit code when everything is on record and released. */
+  readonly done: Promise<number>;
+  readonly #settingsPath: string;
+  readonly #session: OwnerLock;
+  #state: MachineProcessState = "starting";
+  #machine: MachineThreadClient | undefined;
+  #control: ControlServer | undefined;
+  #uarts: UartHost[] = [];
+  #unplugs: Unplug[] = [];
+  #settleDone: (code: number) => void = () => {};
+  #recorded: Promise<void> | undefined;
+
+  private constructor(options: VmProcessOptions, vbox: VboxFile, session: OwnerLock) {
+    this.sessionName = options.sessionName;
+    this.#settingsPath = options.settingsPath;
+    this.#session = session;
+    const history = Number(loadRegistry().systemProperty("LogHistoryCount") ?? DEFAULT_LOG_HISTORY);
+    this.log = new LogFile(vbox.logFolder, Number.isInteger(history) && history >= 0 ? Math.min(history, 99) : 3);
+    this.done = new Promise((resolve) => {
+      this.#settleDone = resolve;
+    });
+  }
+
+  /** Brings the machine up; settles when its CPU runs. Throws one line and leaves nothing behind if it cannot. */
+  static async start(options: VmProcessOptions): Promise<VmProcess> {
+    const { settingsPath } = options;
+    const session = takeSession(settingsPath, loadVbox(settingsPath).name);
+    let vm: VmProcess | undefined;
+    try {
+      // The settings as they are now that nobody else may change them.
+      const vbox = loadVbox(settingsPath);
+      vm = new VmProcess(options, vbox, session);
+      await vm.#start(vbox, options);
+      return vm;
+    } catch (error) {
+      vm?.log.error(error instanceof Error ? error.message : String(error));
+      if (vm !== undefined) await vm.#release();
+      session.release();
+      throw error;
+    }
+  }
+
+  get state(): MachineProcessState {
+    return this.#state;
+  }
+
+  /** The machine, while it can be talked to. */
+  get machine(): MachineThreadClient {
+    if (this.#machine === undefined || (this.#state !== "running" && this.#state !== "paused"))
+      throw new AnneauError(`the machine is not running (${this.#state})`);
+    return this.#machine;
+  }
+
+  async pause(): Promise<void> {
+    await this.machine.request("pause");
+    this.#state = "paused";
+  }
+
+  async resume(): Promise<void> {
+    await this.machine.request("resume");
+    this.#state = "running";
+  }
+
+  /** Switches off; settles when the end is on record and disks, sockets and session are free. */
+  async powerOff(): Promise<void> {
+    if (this.#state === "gurumeditation") {
+      await this.#end("poweroff");
+      return;
+    }
+    const { machine } = this;
+    this.#state = "stopping";
+    const timer = setTimeout(() => void machine.terminate(), POWER_OFF_MS);
+    try {
+      // The answer may get lost in the end that it causes.
+      await Promise.race([machine.request("powerOff"), machine.ended]).catch(() => {});
+      await machine.ended.catch(() => {});
+    } finally {
+      clearTimeout(timer);
+    }
+    await this.#recorded;
+  }
+
+  async #start(vbox: VboxFile, options: VmProcessOptions): Promise<void> {
+    const { log } = this;
+    log.info(`Anneau, process ${process.pid}, Node ${process.version}, ${process.platform} ${process.arch}`);
+    log.info(`machine '${vbox.name}' {${vbox.uuid}}, settings '${vbox.path}'`);
+    const { spec, ide, floppies, uarts, support } = describeMachine(vbox);
+    if (support.refused.length > 0)
+      throw new AnneauError(`The machine '${vbox.name}' cannot start with ${support.refused.join("; ")}`);
+    for (const what of support.warned) log.warn(`not carried out: ${what}`);
+    log.info(`${spec.osTypeId}, ${spec.ramMiB} MB, video ${spec.graphics} ${spec.vramMiB} MB, boot ${spec.bootOrder}`);
+    for (const { port, device, medium } of ide) log.info(`IDE ${port}.${device}: ${medium?.path ?? "(empty)"}`);
+    for (const { drive, medium } of floppies) log.info(`floppy ${drive}: ${medium?.path ?? "(empty)"}`);
+    editVbox(this.#settingsPath, (file) => {
+      file.isAborted = false;
+      file.touchStateChange();
+    });
+    this.#uarts = uarts.map(() => new UartHost());
+    for (const [i, mode] of uarts.entries()) {
+      if (spec.uarts[i].enabled) this.#unplugs.push(await plugUart(this.#uarts[i], mode, log));
+    }
+    this.#control = await ControlServer.listen(socketPathOf(vbox.uuid), controlHandlers(this));
+    this.#machine = await MachineThreadClient.start({
+      spec,
+      ide,
+      floppies,
+      uarts: this.#uarts,
+      trace: options.trace,
+      onTripleFault: "reset",
+      startPaused: options.startPaused,
+      onLine: (tag, text) => {
+        if (tag === "W") log.warn(text);
+        else if (tag === "E") log.error(text);
+        else log.info(text);
+      },
+      onReset: () => log.info("the machine was reset"),
+    });
+    this.#state = options.startPaused ? "paused" : "running";
+    log.info(`the machine is ${this.#state}`);
+    this.#machine.ended.then(
+      (outcome) => this.#machineEnded(outcome),
+      (error: Error) => {
+        log.error(error.stack ?? error.message);
+        this.#recorded = this.#end("aborted");
+      },
+    );
+  }
+
+  #machineEnded(outcome: MachineOutcome): void {
+    const { instructions, guestNs, idleNs, demand } = outcome.statistics;
+    this.log.info(
+      `${instructions} instructions in ${(guestNs / 1e9).toFixed(3)} s, idle ${(idleNs / 1e9).toFixed(3)} s`,
+    );
+    for (const [kind, count] of Object.entries(demand)) this.log.info(`${kind}: ${count}`);
+    if (outcome.kind === "died" && this.#state !== "stopping") {
+      this.#state = "gurumeditation";
+      this.log.error(`the guest died: ${outcome.cause}\n${outcome.registers}`);
+      return;
+    }
+    this.#recorded = this.#end("poweroff");
+  }
+
+  /** Puts the end on record, releases everything, lets the process go. */
+  async #end(state: "poweroff" | "aborted"): Promise<void> {
+    this.#state = "stopping";
+    try {
+      editVbox(this.#settingsPath, (file) => {
+        file.isAborted = state === "aborted";
+        file.touchStateChange();
+      });
+    } catch (error) {
+      this.log.error(`the end is not on record: ${(error as Error).message}`);
+    }
+    for (const uart of this.#uarts) await uart.close();
+    for (const unplug of this.#unplugs) unplug();
+    this.#state = state;
+    this.log.info(`the machine is ${state}`);
+    this.#session.release();
+    // Requests that wait for the end are answered before the socket goes.
+    setImmediate(async () => {
+      await this.#release();
+      this.#settleDone(state === "aborted" ? 1 : 0);
+    });
+  }
+
+  async #release(): Promise<void> {
+    for (const unplug of this.#unplugs.splice(0)) unplug();
+    await this.#control?.close();
+    this.#control = undefined;
+    this.log.close();
+  }
+}
