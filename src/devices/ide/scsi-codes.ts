@@ -88,6 +88,7 @@ export function isDvd(disc: Disc): boolean {
 export function writeAddress(out: Uint8Array, at: number, lba: number, isMsf: boolean): void {
   if (!isMsf) {
     write32(out, at, lba);
+    return;
   }
   const frames = lba + 150;
   out[at] = 0;

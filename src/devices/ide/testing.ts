@@ -310,7 +310,9 @@ export class IdeGuest {
       if (blocks.length > 100_000) throw new Error("a packet command without end");
       if (reason === 2) data.push(...this.readWords((bytes + 1) >> 1).subarray(0, bytes));
       else {
-        this.writeWords((options.send ?? new Uint8Array()).subarray(sent, sent + bytes));
+        const block = new Uint8Array(bytes + (bytes & 1));
+        block.set((options.send ?? block).subarray(sent, sent + bytes));
+        this.writeWords(block);
         sent += bytes;
       }
     }
