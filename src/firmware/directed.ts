@@ -19,6 +19,11 @@ export type Operation =
   | { readonly kind: "out8"; readonly port: number; readonly value: number }
   /** Result: the byte. */
   | { readonly kind: "in8"; readonly port: number }
+  | { readonly kind: "out16"; readonly port: number; readonly value: number }
+  /** Result: the word. */
+  | { readonly kind: "in16"; readonly port: number }
+  /** Reads words and drops them; at least one. */
+  | { readonly kind: "skip-words"; readonly port: number; readonly words: number }
   /** Reads until (byte & mask) equals value, at most `tries` times (≤ 65535). Result: the last byte read. */
   | {
       readonly kind: "poll8";
@@ -178,6 +183,7 @@ export class DirectedServices {
     const running: Running = { program, frame, memory, generator, serial: ++this.serial };
     const first = generator.next();
     if (first.done || first.value.kind === "done") return { id: 0, operation: { kind: "done" } };
+    if (leavesForGood(first.value)) return { id: 0, operation: first.value };
     const index = this.freeSlot();
     this.slots[index] = running;
     return { id: index + 1, operation: first.value };
@@ -191,9 +197,9 @@ export class DirectedServices {
     try {
       running.memory.journal.push(result);
       const next = running.generator.next(result);
-      if (!next.done && next.value.kind !== "done") return next.value;
-      this.slots[id - 1] = undefined;
-      return { kind: "done" };
+      const operation: Operation = next.done ? { kind: "done" } : next.value;
+      if (operation.kind === "done" || leavesForGood(operation)) this.slots[id - 1] = undefined;
+      return operation;
     } catch (error) {
       if (error instanceof GuestFaultSignal)
         this.rebuild(id - 1, running.program, running.frame, running.memory.journal.slice(0, checkpoint));
@@ -244,6 +250,10 @@ export class DirectedServices {
       this.rebuild(index, program, frame, decodeJournal(journal));
     });
   }
+}
+
+function leavesForGood(operation: Operation): boolean {
+  return operation.kind === "jump" || operation.kind === "resume-frame";
 }
 
 const TAG_NUMBER = 0;

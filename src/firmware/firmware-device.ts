@@ -8,12 +8,26 @@ import { type AccessSize, allOnes } from "../device-api/io-window.ts";
 import type { SavedLeaf } from "../device-api/saved-state.ts";
 import { StateReader } from "../device-api/state-reader.ts";
 import { GuestFaultSignal } from "../device-api/virtual-cpu.ts";
+import { bootOrderChoices, bootstrap } from "./boot/bootstrap.ts";
+import { print, waitKey } from "./boot/guest-calls.ts";
+import { TrapCaller } from "./caller.ts";
 import { type DirectedProgram, DirectedServices, type Operation, SERVICE_SLOTS } from "./directed.ts";
+import { int13 } from "./disk/disk-services.ts";
+import { DriveTable } from "./disk/drive-table.ts";
 import type { Firmware, FirmwareConfig } from "./index.ts";
 import { post } from "./post/post.ts";
 import { loadOperation } from "./rom/executor.ts";
-import { buildSystemRom } from "./rom/system-rom.ts";
+import { buildSystemRom, ROM_SEGMENT_BASE } from "./rom/system-rom.ts";
 import type { ServiceContext } from "./service-context.ts";
+import { ApmState, apm, apmConnections } from "./services/apm.ts";
+import { int15Directed } from "./services/directed-services.ts";
+import { KeyboardService } from "./services/keyboard.ts";
+import { mouseByte } from "./services/mouse.ts";
+import { pciBios } from "./services/pci-bios.ts";
+import { printScreen } from "./services/print-screen.ts";
+import { int14, int17 } from "./services/serial-parallel.ts";
+import { int15 } from "./services/system-services.ts";
+import { int1a } from "./services/time.ts";
 import { identifyTrap, type ServiceName, TRAP_PORT } from "./trap.ts";
 import { buildVideoRom } from "./video/video-rom.ts";
 
@@ -24,6 +38,11 @@ export function createFirmwareDevice(config: FirmwareConfig): Firmware {
   return new FirmwareDevice(config);
 }
 
+const PCI_SERVICE = 0x49435024;
+const PCI_FUNCTION = 0xb1;
+const INVALID_SERVICE = 0x80;
+const INVALID_FUNCTION = 0x81;
+
 class FirmwareDevice implements Device {
   readonly id = "firmware";
   readonly systemRom: Uint8Array;
@@ -31,23 +50,31 @@ class FirmwareDevice implements Device {
   private readonly config: FirmwareConfig;
   private readonly services: ServiceContext;
   private readonly directed: DirectedServices;
+  private readonly keyboard: KeyboardService;
   private context: DeviceContext | undefined;
 
   constructor(config: FirmwareConfig) {
     this.config = config;
-    const rom = buildSystemRom();
+    const { bootMedia, cpu, memory, ports, spec } = config;
+    const rom = buildSystemRom(spec, bootMedia);
     this.systemRom = rom.bytes;
     this.videoRom = buildVideoRom();
     const nowNs = () => this.context?.clock.nowNs() ?? 0;
     this.services = {
-      ...config,
+      spec,
+      cpu,
+      memory,
+      ports,
+      bootMedia,
       rom,
+      apm: new ApmState(),
+      drives: new DriveTable(bootMedia),
       log: () => this.context?.log ?? silentLogger,
       nowNs,
       powerOff: () => config.powerOff?.(),
     };
-    const programs = new Map<string, DirectedProgram>([["post", (memory) => post(this.services, memory)]]);
-    this.directed = new DirectedServices(programs, config.cpu, nowNs);
+    this.keyboard = new KeyboardService(cpu, ports);
+    this.directed = new DirectedServices(directedPrograms(this.services), cpu, nowNs);
   }
 
   attach(context: DeviceContext): void {
@@ -62,14 +89,30 @@ class FirmwareDevice implements Device {
 
   reset(): void {
     this.directed.reset();
+    this.services.apm.reset();
+    this.services.drives.reset();
   }
 
   save(): SavedLeaf {
-    return { kind: KIND, version: VERSION, data: { directed: this.directed.save() } };
+    const { apm: state, drives } = this.services;
+    const { enabled, engaged, version } = state;
+    const data = {
+      directed: this.directed.save(),
+      apm: { connection: apmConnections.indexOf(state.connection), enabled, engaged, version },
+      drives: drives.save(),
+    };
+    return { kind: KIND, version: VERSION, data };
   }
 
   load(leaf: SavedLeaf): void {
     const state = StateReader.open(leaf, KIND, VERSION);
+    const apmState = state.child("apm");
+    this.services.apm.connection = apmConnections[apmState.integer("connection", 0, apmConnections.length - 1)];
+    this.services.apm.enabled = apmState.boolean("enabled");
+    this.services.apm.engaged = apmState.boolean("engaged");
+    this.services.apm.version = apmState.integer("version", 0, 0xffff);
+    apmState.end();
+    this.services.drives.load(state.child("drives"));
     this.directed.load(state.children("directed", SERVICE_SLOTS));
     state.end();
   }
@@ -89,15 +132,76 @@ class FirmwareDevice implements Device {
   private serve(service: ServiceName): void {
     const { cpu } = this.config;
     switch (service) {
-      case "post":
-        this.begin(service);
-        return;
       case "step": {
-        const operation = this.directed.step(this.slotOnStack(), cpu.getRegister("eax") & 0xff);
+        const operation = this.directed.step(this.slotOnStack(), cpu.getRegister("eax") & 0xffff);
         this.perform(operation ?? { kind: "done" });
         return;
       }
+      case "int15": {
+        const caller = new TrapCaller(cpu, "stacked");
+        caller.commit(int15(this.services, caller) === "directed" ? "spin" : "no");
+        return;
+      }
+      case "int16": {
+        const caller = new TrapCaller(cpu, "stacked");
+        const isWaiting = this.keyboard.int16(caller);
+        caller.commit(isWaiting ? (cpu.mode === "real" ? "sleep" : "spin") : "no");
+        return;
+      }
+      case "int1a": {
+        const caller = new TrapCaller(cpu, "stacked");
+        caller.enableInterrupts();
+        let isUpdating = false;
+        if (caller.ah === PCI_FUNCTION) pciBios(cpu, this.config.ports, caller, 16);
+        else isUpdating = int1a(cpu, this.config.ports, caller);
+        caller.commit(isUpdating ? "spin" : "no");
+        return;
+      }
+      case "keyboard-irq":
+        this.answerInAl(this.keyboard.scancode(cpu.getRegister("eax") & 0xff));
+        return;
+      case "mouse-irq":
+        this.answerInAl(mouseByte(cpu, cpu.getRegister("eax") & 0xff) ? 1 : 0);
+        return;
+      case "protected-apm": {
+        const caller = new TrapCaller(cpu, "live");
+        if (caller.ah === 0x53) apm(this.services, caller, "protected");
+        else caller.finish(0x86);
+        caller.commit();
+        return;
+      }
+      case "protected-pci": {
+        const caller = new TrapCaller(cpu, "live");
+        if (caller.ah === PCI_FUNCTION) pciBios(cpu, this.config.ports, caller, 32);
+        else caller.finish(INVALID_FUNCTION);
+        caller.commit();
+        return;
+      }
+      case "bios32-directory":
+        this.findBios32Service();
+        return;
+      default:
+        this.begin(service);
     }
+  }
+
+  private answerInAl(value: number): void {
+    const { cpu } = this.config;
+    cpu.setRegister("eax", ((cpu.getRegister("eax") & 0xffffff00) | value) >>> 0);
+  }
+
+  /** EAX names a service, BL = 0 asks where it is: EBX physical base, ECX length, EDX entry. */
+  private findBios32Service(): void {
+    const caller = new TrapCaller(this.config.cpu, "live");
+    if (caller.bl !== 0) caller.al = INVALID_FUNCTION;
+    else if (caller.eax !== PCI_SERVICE) caller.al = INVALID_SERVICE;
+    else {
+      caller.al = 0;
+      caller.ebx = ROM_SEGMENT_BASE;
+      caller.ecx = 0x10000;
+      caller.edx = this.services.rom.labels.pci32;
+    }
+    caller.commit();
   }
 
   private begin(program: ServiceName): void {
@@ -116,4 +220,24 @@ class FirmwareDevice implements Device {
   private perform(operation: Operation): void {
     loadOperation(this.config.cpu, operation);
   }
+}
+
+function directedPrograms(services: ServiceContext): ReadonlyMap<ServiceName, DirectedProgram> {
+  return new Map<ServiceName, DirectedProgram>([
+    ["post", (memory) => post(services, memory)],
+    ["int05", (memory) => printScreen(memory, memory.input(() => (services.cpu.mode === "real" ? 1 : 0)) === 1)],
+    ["int13", (memory, frame) => int13(services, memory, frame)],
+    ["int14", int14],
+    ["int15-directed", int15Directed],
+    ["int17", int17],
+    [
+      "int18",
+      function* (memory) {
+        yield* print(memory, "\nThe system could not be started. Press a key to try again.\n");
+        yield* waitKey(memory);
+        yield* bootstrap(services, memory, bootOrderChoices(services));
+      },
+    ],
+    ["int19", (memory) => bootstrap(services, memory, bootOrderChoices(services))],
+  ]);
 }

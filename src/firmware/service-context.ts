@@ -4,8 +4,10 @@ import type { BootMedia } from "../device-api/boot-media.ts";
 import type { GuestMemory } from "../device-api/guest-memory.ts";
 import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
+import type { DriveTable } from "./disk/drive-table.ts";
 import type { PortAccess } from "./index.ts";
 import type { SystemRom } from "./rom/system-rom.ts";
+import type { ApmState } from "./services/apm.ts";
 
 export interface ServiceContext {
   readonly spec: MachineSpec;
@@ -14,6 +16,8 @@ export interface ServiceContext {
   readonly ports: PortAccess;
   readonly bootMedia: BootMedia;
   readonly rom: SystemRom;
+  readonly apm: ApmState;
+  readonly drives: DriveTable;
   log(): Logger;
   /** Guest nanoseconds since power-on. */
   nowNs(): number;

@@ -15,8 +15,6 @@ export const services = [
   "post",
   "step",
   "int05",
-  "int11",
-  "int12",
   "int13",
   "int14",
   "int15",
@@ -28,12 +26,9 @@ export const services = [
   "int1a",
   "keyboard-irq",
   "mouse-irq",
-  "mouse-packet-done",
-  "protected-apm16",
-  "protected-apm32",
-  "protected-pci16",
+  "protected-apm",
   "bios32-directory",
-  "protected-pci32",
+  "protected-pci",
 ] as const;
 export type ServiceName = (typeof services)[number];
 

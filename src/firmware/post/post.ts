@@ -1,11 +1,14 @@
 /**
- * Power-on self-test and start of the operating system, as a directed service: chipset, PCI, low memory, option ROMs, then
- * either the kernel of `spec.linux` or the boot order. Runs once per processor reset; the CMOS shutdown byte may send it
- * straight back to the program that reset the processor (IBM PC/AT Technical Reference, "Shutdown").
+ * Power-on self-test, as a directed service: chipset, PCI, low memory, keyboard, option ROMs, disks, then either the kernel
+ * of `spec.linux` or the boot order. Runs once per processor reset; the CMOS shutdown byte may send it straight back to
+ * the program that reset the processor (IBM PC/AT Technical Reference, "Shutdown").
  */
 import { AnneauError } from "../../base/errors.ts";
 import { BDA_BASE, bda } from "../bios-data-area.ts";
-import { type CallRegister, type CallRegisters, readCallRegisters, storeCallRegisters } from "../call-block.ts";
+import { bootOrderChoices, bootstrap } from "../boot/bootstrap.ts";
+import { print } from "../boot/guest-calls.ts";
+import { chooseFromMenu, isMenuWanted } from "../boot/menu.ts";
+import { storeCallRegisters } from "../call-block.ts";
 import type { Directed, ServiceMemory } from "../directed.ts";
 import { planLinuxBoot } from "../linux-boot.ts";
 import { buildMemoryMap } from "../memory-map.ts";
@@ -20,6 +23,8 @@ import {
   writeCmos,
   writeCmosContents,
 } from "./chipset.ts";
+import { probeDisks, startFloppy } from "./disk-probe.ts";
+import { startKeyboard } from "./keyboard-setup.ts";
 import { fillLowMemory } from "./low-memory.ts";
 import { initialisePci } from "./pci-setup.ts";
 
@@ -27,23 +32,10 @@ const VIDEO_ROM = 0xc0000;
 const OPTION_ROMS = 0xc8000;
 const OPTION_ROMS_END = 0xe0000;
 const OPTION_ROM_STEP = 0x800;
-
-/** Calls an interrupt of the real-mode vector table and gives the registers it returned. */
-export function* callInterrupt(
-  memory: ServiceMemory,
-  vector: number,
-  registers: CallRegisters,
-): Directed<Record<CallRegister, number>> {
-  storeCallRegisters(memory, registers);
-  yield { kind: "int", vector };
-  return readCallRegisters(memory);
-}
-
-/** Prints through INT 10h teletype; a newline becomes carriage return and line feed. */
-export function* print(memory: ServiceMemory, text: string): Directed {
-  for (const char of text.replaceAll("\n", "\r\n"))
-    yield* callInterrupt(memory, 0x10, { eax: 0x0e00 | (char.charCodeAt(0) & 0xff), ebx: 0x0007 });
-}
+const LOCAL_APIC = 0xfee00000;
+const APIC_SPURIOUS = LOCAL_APIC + 0xf0;
+const APIC_LINT0 = LOCAL_APIC + 0x350;
+const APIC_LINT1 = LOCAL_APIC + 0x360;
 
 export function* post(context: ServiceContext, memory: ServiceMemory): Directed {
   const { ports, spec } = context;
@@ -52,14 +44,33 @@ export function* post(context: ServiceContext, memory: ServiceMemory): Directed 
   yield* resumeAfterShutdown(memory, shutdown, () => initialiseInterruptControllers(ports));
 
   memory.effect(() => {
+    context.drives.reset();
     initialiseInterruptControllers(ports);
     initialiseTimersAndDma(ports);
     initialisePci(ports, (line) => context.log().warn(line));
+    if (spec.ioApic) wireLocalApic(context);
+    fillMemory(context, memory);
   });
-  setUpMemory(context, memory);
-  yield* runOptionRoms(memory, spec.graphics !== "none");
-  if (spec.linux) yield* startLinux(context, memory);
-  for (;;) yield { kind: "halt" };
+  if (!(yield* startKeyboard(memory)))
+    memory.effect(() => context.log().warn("firmware: the keyboard does not answer"));
+  if (spec.graphics !== "none") yield* runOptionRom(memory, VIDEO_ROM, 0x7f);
+  yield* runOptionRoms(memory);
+  if (spec.linux) {
+    yield* startLinux(context, memory);
+    for (;;) yield { kind: "halt" };
+  }
+  yield* print(memory, banner(context));
+  yield* startFloppy(context, memory);
+  yield* probeDisks(context, memory);
+  memory.effect(() => recordConfiguration(context));
+  const choices = (yield* isMenuWanted(memory)) ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
+  yield* bootstrap(context, memory, choices);
+}
+
+function banner(context: ServiceContext): string {
+  const { cpuCount } = context.spec;
+  const mib = context.memory.ramBytes / 0x100000;
+  return `Anneau firmware\n${mib} MiB memory, ${cpuCount} processor${cpuCount > 1 ? "s" : ""}\n\n`;
 }
 
 /** Codes 5, 9 and 0Ah go back to the program through 40:67; every other value is an ordinary start. */
@@ -75,25 +86,45 @@ function* resumeAfterShutdown(memory: ServiceMemory, code: number, resetPics: ()
   }
 }
 
-function setUpMemory(context: ServiceContext, memory: ServiceMemory): void {
+/** Virtual wire mode: the 8259s' request comes through LINT0, NMI through LINT1 (Intel MP specification 1.4, 3.6.2). */
+function wireLocalApic({ cpu }: ServiceContext): void {
+  cpu.writeLinear(APIC_SPURIOUS, 4, 0x1ff);
+  cpu.writeLinear(APIC_LINT0, 4, 0x700);
+  cpu.writeLinear(APIC_LINT1, 4, 0x400);
+}
+
+function fillMemory(context: ServiceContext, memory: ServiceMemory): void {
   const { ports, spec } = context;
-  memory.effect(() => {
-    const comPorts = findSerialPorts(spec, ports);
-    const lptPorts = findParallelPorts(spec, ports);
-    const floppies = spec.floppy?.drives.length ?? 0;
-    // Bits: 0 floppies there, 1 coprocessor, 2 pointing device, 4–5 video (00 = EGA and later), 6–7 floppies − 1,
-    // 9–11 serial ports, 14–15 parallel ports.
-    const equipment =
-      (floppies > 0 ? 1 | ((floppies - 1) << 6) : 0) | 0x06 | (comPorts.length << 9) | (lptPorts.length << 14);
-    const diskCount = Math.min(context.bootMedia.media.filter((medium) => medium.kind === "disk").length, 8);
-    fillLowMemory(memory, context.rom.labels, { equipment, comPorts, lptPorts, diskCount, ticks: clockTicks(context) });
-    const hasDrive = (drive: 0 | 1) => (spec.floppy?.drives.includes(drive) ? 4 : 0);
-    writeCmosContents(ports, {
-      ramBytes: context.memory.ramBytes,
-      floppyTypes: [hasDrive(0), hasDrive(1)],
-      diskCount,
-      equipment: equipment & 0xff,
-    });
+  const comPorts = findSerialPorts(spec, ports);
+  const lptPorts = findParallelPorts(spec, ports);
+  const equipment = equipmentWord(context, comPorts.length, lptPorts.length);
+  fillLowMemory(memory, context.rom.labels, {
+    equipment,
+    comPorts,
+    lptPorts,
+    diskCount: 0,
+    ticks: clockTicks(context),
+  });
+  recordConfiguration(context, equipment);
+}
+
+/**
+ * Bits: 0 floppies there, 1 coprocessor, 2 pointing device, 4–5 video (00 = EGA and later), 6–7 floppies less one, 9–11
+ * serial ports, 14–15 parallel ports.
+ */
+function equipmentWord(context: ServiceContext, comPorts: number, lptPorts: number): number {
+  const floppies = context.spec.floppy?.drives.length ?? 0;
+  return (floppies > 0 ? 1 | ((floppies - 1) << 6) : 0) | 0x06 | (comPorts << 9) | (lptPorts << 14);
+}
+
+function recordConfiguration(context: ServiceContext, equipment = equipmentWord(context, 0, 0)): void {
+  const { spec } = context;
+  const hasDrive = (drive: 0 | 1) => (spec.floppy?.drives.includes(drive) ? 4 : 0);
+  writeCmosContents(context.ports, {
+    ramBytes: context.memory.ramBytes,
+    floppyTypes: [hasDrive(0), hasDrive(1)],
+    diskCount: context.drives.disks.length,
+    equipment: equipment & 0xff,
   });
 }
 
@@ -107,8 +138,7 @@ function clockTicks(context: ServiceContext): number {
   return Math.floor((seconds * 1193182) / 65536);
 }
 
-function* runOptionRoms(memory: ServiceMemory, hasVideo: boolean): Directed {
-  if (hasVideo) yield* runOptionRom(memory, VIDEO_ROM, 0x7f);
+function* runOptionRoms(memory: ServiceMemory): Directed {
   for (let at = OPTION_ROMS; at < OPTION_ROMS_END; ) {
     const length = yield* runOptionRom(memory, at, 0xff);
     at += Math.max(OPTION_ROM_STEP, Math.ceil(length / OPTION_ROM_STEP) * OPTION_ROM_STEP);

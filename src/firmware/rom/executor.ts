@@ -41,8 +41,11 @@ const operations: readonly Operation["kind"][] = [
   "out8",
   "in8",
   "poll8",
+  "out16",
+  "in16",
   "in-words",
   "out-words",
+  "skip-words",
   "wait-flag",
   "delay",
   "halt",
@@ -72,6 +75,8 @@ export function emitBegin(a: Assembler, service: ServiceName): void {
 }
 
 export function emitExecutor(a: Assembler): void {
+  a.label("stepped.byte");
+  a.mov(AH, 0);
   a.label("stepped");
   trap(a, "step");
   a.label("executor");
@@ -91,7 +96,7 @@ export function emitExecutor(a: Assembler): void {
 
   a.label("op.in8");
   a.in(AL, DX);
-  a.jmp("stepped");
+  a.jmp("stepped.byte");
 
   a.label("op.poll8");
   a.mov(BX, DI);
@@ -100,8 +105,21 @@ export function emitExecutor(a: Assembler): void {
   a.mov(BH, AL);
   a.and(BH, AH);
   a.cmp(BH, BL);
-  a.j("e", "stepped");
+  a.j("e", "stepped.byte");
   a.loop("poll8.again");
+  a.jmp("stepped.byte");
+
+  a.label("op.out16");
+  a.out(DX, AX);
+  a.jmp("stepped");
+
+  a.label("op.in16");
+  a.in(AX, DX);
+  a.jmp("stepped");
+
+  a.label("op.skip-words");
+  a.in(AX, DX);
+  a.loop("op.skip-words");
   a.jmp("stepped");
 
   a.label("op.in-words");
@@ -218,7 +236,16 @@ export function loadOperation(cpu: VirtualCpu, operation: Operation): void {
       cpu.setRegister("eax", operation.value & 0xff);
       return;
     case "in8":
+    case "in16":
       cpu.setRegister("edx", operation.port);
+      return;
+    case "out16":
+      cpu.setRegister("edx", operation.port);
+      cpu.setRegister("eax", operation.value & 0xffff);
+      return;
+    case "skip-words":
+      cpu.setRegister("edx", operation.port);
+      cpu.setRegister("ecx", operation.words);
       return;
     case "poll8":
       cpu.setRegister("edx", operation.port);

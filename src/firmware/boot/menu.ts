@@ -1,0 +1,42 @@
+/** The boot menu behind F12: a numbered list of what could be started, keys 1–9, Esc for the usual order. */
+import type { Directed, ServiceMemory } from "../directed.ts";
+import type { ServiceContext } from "../service-context.ts";
+import { type BootChoice, bootOrderChoices } from "./bootstrap.ts";
+import { pollKey, print, waitKey } from "./guest-calls.ts";
+
+const F12 = 0x8600;
+const ESCAPE = 0x1b;
+/** How long F12 is looked for. */
+const WAIT_NS = 700_000_000;
+
+/** Prints the hint and looks for F12 for a moment. */
+export function* isMenuWanted(memory: ServiceMemory): Directed<boolean> {
+  yield* print(memory, "F12: boot menu\n\n");
+  const endNs = memory.nowNs() + WAIT_NS;
+  while (memory.nowNs() < endNs) {
+    if ((yield* pollKey(memory)) === F12) return true;
+    yield { kind: "halt" };
+  }
+  return false;
+}
+
+export function* chooseFromMenu(context: ServiceContext, memory: ServiceMemory): Directed<readonly BootChoice[]> {
+  const entries: { readonly text: string; readonly choice: BootChoice }[] = [];
+  if (context.spec.floppy?.drives.includes(0)) entries.push({ text: "Floppy", choice: { kind: "floppy" } });
+  context.bootMedia.media.forEach((medium, mediaIndex) => {
+    if (medium.kind === "disk" || medium.kind === "dvd")
+      entries.push({
+        text: `${medium.kind === "disk" ? "Disk" : "DVD"}: ${medium.name}`,
+        choice: { kind: medium.kind, mediaIndex },
+      });
+  });
+  const shown = entries.slice(0, 9);
+  const lines = shown.map(({ text }, i) => `  ${i + 1}  ${text}\n`).join("");
+  yield* print(memory, `Start from:\n\n${lines}\nEsc  the usual order\n\n`);
+  for (;;) {
+    const key = (yield* waitKey(memory)) & 0xff;
+    if (key === ESCAPE) return bootOrderChoices(context);
+    const chosen = shown[key - 0x31];
+    if (chosen) return [chosen.choice];
+  }
+}
