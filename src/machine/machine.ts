@@ -64,7 +64,7 @@ export interface MachineParts {
   /** Everything with saved state, in loading order (the clock excepted). */
   readonly saveables: readonly Saveable[];
   /** Gate A20: high after every reset of the CPU, so that it finds its ROM. */
-  readonly wires: { readonly a20: Wire };
+  readonly a20: Wire;
   readonly demand: DemandLog;
   readonly front: MachineFront;
 }
@@ -241,7 +241,7 @@ export class Machine {
   /** The INIT pin: devices keep their state, the BIOS finds out from CMOS what is wanted. */
   #resetCpu(): void {
     this.#wantedReset = undefined;
-    this.#parts.wires.a20.set(true);
+    this.#parts.a20.set(true);
     this.cpu.reset();
   }
 

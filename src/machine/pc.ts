@@ -7,33 +7,26 @@ import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
 import type { CharBackend } from "../backend-api/char.ts";
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { createSoftwareCpu } from "../cpu/create.ts";
-import { memoryPages, RAM } from "../cpu/layout.ts";
+import { RAM } from "../cpu/layout.ts";
 import type { SoftwareCpu, SoftwareCpuOptions } from "../cpu/software-cpu.ts";
 import type { WallClock } from "../device-api/clock.ts";
 import type { Device } from "../device-api/device.ts";
-import type { CpuBus } from "../device-api/virtual-cpu.ts";
 import * as devices from "../devices/catalogue.ts";
 import { createFirmware, type Firmware } from "../firmware/index.ts";
 import { limits, type MachineSpec } from "../spec/machine-spec.ts";
 import { type BootDrive, MachineBootMedia } from "./boot-media.ts";
-import { HostTimeSource, InstructionTimeSource, MachineClock } from "./clock.ts";
 import { cmosFor } from "./cmos.ts";
-import { DemandLog } from "./demand-log.ts";
+import { createCore, vramBarBytes, vramBytes } from "./core.ts";
 import { MachineDeviceContext } from "./device-context.ts";
-import { DeviceMemoryAllocator } from "./device-memory.ts";
-import { SharedGuestMemory } from "./guest-memory.ts";
+import type { DeviceMemoryAllocator } from "./device-memory.ts";
 import { Machine, type MachineFront, type MachineOwner } from "./machine.ts";
-import { MemoryBus } from "./memory-bus.ts";
+import type { MemoryBus } from "./memory-bus.ts";
 import { PciBus } from "./pci-bus.ts";
-import { PortBus } from "./port-bus.ts";
-import { memoryState, type Saveable, WireState } from "./saved-state.ts";
+import { memoryState, type Saveable } from "./saved-state.ts";
 import { ShadowRam } from "./shadow-ram.ts";
-import { createTracer } from "./trace.ts";
 
-const MIB = 1 << 20;
-/** Room for ROM copies behind the video memory. */
-const ROM_SPACE_BYTES = MIB;
+const LEGACY_HOLE_BASE = 0xa0000;
+const LEGACY_HOLE_END = 0x100000;
 const VIDEO_ROM_BASE = 0xc0000;
 const BIOS_END = 0x100000;
 const BIOS_HIGH_END = 0x1_0000_0000;
@@ -64,188 +57,103 @@ export interface PcHost extends MachineOwner {
 export async function assemblePc(wanted: MachineSpec, backends: MachineBackends, host: PcHost): Promise<Machine> {
   checkSpec(wanted);
   const spec = withoutMissingParts(wanted, host.log);
+  const core = await createCore(spec, host);
+  const { cpu, clock, memory, ports, memoryBus, wires } = core;
+  const shadow = new ShadowRam(memoryBus, RAM);
+  memoryBus.addMemory("RAM", 0, LEGACY_HOLE_BASE, RAM, true);
+  memoryBus.addMemory("RAM", LEGACY_HOLE_END, memory.ramBytes - LEGACY_HOLE_END, RAM + LEGACY_HOLE_END, true);
 
-  // Memory: RAM, then video memory and ROM copies.
-  const ramBytes = spec.ramMiB * MIB;
-  const vramBytes = spec.graphics === "none" ? 0 : Math.max(1, spec.vramMiB) * MIB;
-  const vramBarBytes = vramBytes === 0 ? 0 : 2 ** Math.ceil(Math.log2(vramBytes));
-  const pages = memoryPages(ramBytes, vramBarBytes + ROM_SPACE_BYTES);
-  const shared = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const deviceMemory = new DeviceMemoryAllocator(shared, RAM + ramBytes);
-
-  // CPU, clock and buses know one another: the bus object is filled in below, before anything runs.
-  const log = host.log;
-  const demand = new DemandLog(log);
-  let clock: MachineClock | undefined;
-  const trace = createTracer(host.trace ?? new Set(), () => clock?.nowNs() ?? 0, host.onTraceLine ?? (() => {}));
-  const ports = new PortBus(demand, trace("pio"));
-  let memoryBus: MemoryBus | undefined;
-  let pic: devices.PicDevice | undefined;
-  const bus: CpuBus = {
-    readPort: (port, size) => ports.readPort(port, size),
-    writePort: (port, size, value) => ports.writePort(port, size, value),
-    readPortBulk: (port, size, target) => ports.readPortBulk(port, size, target),
-    writePortBulk: (port, size, source) => ports.writePortBulk(port, size, source),
-    readMmio: (gpa, size) => memoryBus!.readMmio(gpa, size),
-    writeMmio: (gpa, size, value) => memoryBus!.writeMmio(gpa, size, value),
-    acknowledgeInterrupt: () => pic!.acknowledge(),
-    readTsc: () => clock!.nowNs(),
-  };
-  const cpu = await (host.createCpu ?? createSoftwareCpu)({
-    memory: shared,
-    bus,
-    features: spec.cpu,
-    onDemand: (text) => demand.note("cpu", text, (place) => String(place)),
-  });
-  const time =
-    spec.deterministic === undefined
-      ? new HostTimeSource(host.hostNowNs)
-      : new InstructionTimeSource(spec.deterministic.nsPerInstruction, () => cpu.instructionCount);
-  clock = new MachineClock(time);
-  const machineClock = clock;
-  const memory = new SharedGuestMemory({
-    memory: shared,
-    ramHostOffset: RAM,
-    ramBytes,
-    invalidateCode: (gpa, length) => cpu.invalidateCode(gpa, length),
-  });
-  memoryBus = new MemoryBus({
-    bytes: new Uint8Array(shared.buffer),
-    pageMap: cpu.physicalMap,
-    demand,
-    trace: trace("mmio"),
-    onDirectWrite: (gpa, length) => cpu.invalidateCode(gpa, length),
-  });
-  const addressSpace = memoryBus;
-
-  // Memory map: RAM around the legacy hole, shadow RAM over ROM in the hole.
-  const shadow = new ShadowRam(addressSpace, RAM);
-  addressSpace.addMemory("RAM", 0, 0xa0000, RAM, true);
-  addressSpace.addMemory("RAM", 0x100000, ramBytes - 0x100000, RAM + 0x100000, true);
-
-  const wires = new WireState();
-  const a20 = wires.add("a20", (level) => cpu.setA20(level));
-  const intr = wires.add("intr", (level) => cpu.setInterruptLine(level));
-
-  // Requests that devices make of the machine; the machine exists once everything is assembled.
+  // Requests that devices make of the machine, which exists once everything is assembled.
   let machine: Machine | undefined;
   const requestReset = (request: devices.ResetRequest): void => machine?.requestReset(request);
   const requestPowerOff = (): void => machine?.requestPowerOff();
 
-  // A deterministic machine's time of day moves with its instructions too.
-  const { wallClock: hostWallClock } = host;
-  const wallClock: WallClock =
-    spec.deterministic === undefined
-      ? hostWallClock
-      : {
-          nowMs: () => hostWallClock.nowMs() + machineClock.lastNs / 1e6,
-          utcOffsetMinutes: () => hostWallClock.utcOffsetMinutes(),
-        };
-
-  // Interrupt controller, PCI bus, chipset.
-  pic = devices.createPic({ intr });
-  const interruptController = pic;
+  // Interrupt controller, chipset, PCI bus.
+  const a20 = wires.add("a20", (level) => cpu.setA20(level));
+  const intr = wires.add("intr", (level) => cpu.setInterruptLine(level));
+  const pic = devices.createPic({ intr });
+  core.acknowledgeInterrupt = () => pic.acknowledge();
+  const i440fx = devices.createI440fx({ onPamChange: (index, value) => shadow.setPam(index, value) });
   const piix3 = devices.createPiix3Isa();
   const pirqs = [0, 1, 2, 3].map((pirq) => piix3.pirq(pirq));
   const pci = new PciBus({
     ports,
-    memory: addressSpace,
-    trace: trace("pci"),
+    memory: memoryBus,
+    trace: core.trace("pci"),
     setPirq: (pirq, level) => (level ? pirqs[pirq].raise() : pirqs[pirq].lower()),
-    placeRom: (rom) => deviceMemory.allocateCopy(rom).hostOffset,
+    placeRom: (rom) => core.deviceMemory.allocateCopy(rom).hostOffset,
   });
-  const pit = devices.createPit();
-  const platform: Device[] = [
-    pic,
-    devices.createI440fx({ onPamChange: (index, value) => shadow.setPam(index, value) }),
-    piix3,
-    pit,
-    devices.createRtc({
-      wallClock,
-      isUtc: spec.rtcUseUtc,
-      offsetMs: spec.systemTimeOffsetMs,
-      initialCmos: cmosFor(spec),
-    }),
-    devices.createSystemPorts({ timer2: { gate: pit.gate2, out: pit.out2 }, a20, requestReset }),
-  ];
 
-  // Serial ports.
+  // Timers, ports and power.
+  const pit = devices.createPit();
+  const rtc = devices.createRtc({
+    wallClock: core.wallClock,
+    isUtc: spec.rtcUseUtc,
+    offsetMs: spec.systemTimeOffsetMs,
+    initialCmos: cmosFor(spec),
+  });
+  const systemPorts = devices.createSystemPorts({ timer2: { gate: pit.gate2, out: pit.out2 }, a20, requestReset });
+  const ps2 = devices.createPs2({ a20, requestReset });
+  const acpiPm = devices.createAcpiPm({ isAcpiEnabled: spec.acpi, requestPowerOff, requestReset });
+
+  // Serial ports, storage.
   const uarts = spec.uarts.flatMap((uart, index) =>
     uart.enabled ? [devices.createUart({ ...uart, number: index + 1, backend: backends.uart(index) })] : [],
   );
-
-  // Storage.
   const bootDrives: BootDrive[] = [];
-  const storage: Device[] = [];
-  if (spec.ide !== undefined) {
-    const drives = spec.ide.drives.map(({ port, device, type }) => {
-      const slot = backends.ide(port, device);
-      if (slot === undefined) throw new AnneauError(`nothing is connected to IDE port ${port}, device ${device}`);
-      const name = `IDE ${port === 0 ? "primary" : "secondary"} ${device === 0 ? "master" : "slave"}`;
-      bootDrives.push({ kind: type, name, attachment: { bus: "ide", channel: port, device }, slot });
-      if (type === "dvd") return { port, device, kind: "dvd", slot } as const;
-      return { port, device, kind: "disk", backend: mediumOf(slot, name) } as const;
-    });
-    storage.push(devices.createIde({ model: spec.ide.model, drives }));
-  }
+  const storage = createStorage(spec, backends, bootDrives);
 
-  // Firmware, whose video ROM is also the graphics card's.
-  const firmware: Firmware = createFirmware({
-    spec,
-    cpu,
-    memory,
-    ports,
-    bootMedia: new MachineBootMedia(spec, bootDrives),
-    powerOff: requestPowerOff,
-  });
+  // Firmware, whose video ROM is also the graphics card's; a user's BIOS brings its own services.
+  const bootMedia = new MachineBootMedia(spec, bootDrives);
+  const firmware = createFirmware({ spec, cpu, memory, ports, bootMedia, powerOff: requestPowerOff });
+  const vga =
+    spec.graphics === "none"
+      ? undefined
+      : devices.createVga({
+          vram: core.deviceMemory.allocate(vramBarBytes(spec)),
+          vramBytes: vramBytes(spec),
+          expansionRom: firmware.videoRom,
+        });
 
-  // Graphics.
-  const front: { -readonly [K in keyof MachineFront]: MachineFront[K] } = {};
-  const graphics: Device[] = [];
-  if (spec.graphics !== "none") {
-    const expansionRom = firmware.videoRom;
-    const vga = devices.createVga({ vram: deviceMemory.allocate(vramBarBytes), vramBytes, expansionRom });
-    front.display = vga;
-    graphics.push(vga);
-  }
-
-  // A user's BIOS brings its own services: ours stays out of the machine then.
+  const platform: Device[] = [pic, i440fx, piix3, pit, rtc, systemPorts, ps2, acpiPm];
   const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
-  const all: Device[] = [...platform, ...uarts, ...storage, ...graphics, ...ownFirmware];
+  const all: Device[] = [...platform, ...uarts, ...storage, ...(vga ? [vga] : []), ...ownFirmware];
   for (const device of all) {
-    const isaIrq = (irq: number) => interruptController.irq(irq);
-    const parts = { clock: machineClock, memory, log, trace, ports, memoryBus: addressSpace, pci, isaIrq };
-    device.attach(new MachineDeviceContext(parts, device.id));
+    const isaIrq = (irq: number) => pic.irq(irq);
+    device.attach(new MachineDeviceContext({ ...core, log: host.log, pci, isaIrq }, device.id));
   }
-  mapRoms(spec, firmware, addressSpace, deviceMemory);
+  mapRoms(spec, firmware, memoryBus, core.deviceMemory);
+  for (const line of pci.describe()) host.log.info(`PCI ${line}`);
 
   const saveables: Saveable[] = [
-    memoryState("ram", new Uint8Array(shared.buffer, RAM, ramBytes)),
+    memoryState("ram", core.ram),
     { id: "pci-bus", save: () => pci.save(), load: (leaf) => pci.load(leaf) },
     ...all,
     wires,
     { id: "cpu", save: () => cpu.save(), load: (leaf) => cpu.load(leaf) },
   ];
-  for (const line of pci.describe()) log.info(`PCI ${line}`);
-  machine = new Machine(
-    {
-      spec,
-      cpu,
-      clock,
-      time,
-      memory,
-      ports,
-      memoryBus: addressSpace,
-      pci,
-      devices: all,
-      saveables,
-      wires: { a20 },
-      demand,
-      front,
-    },
-    host,
-  );
+  const front: MachineFront = {
+    display: vga,
+    keyboard: ps2.keyboard,
+    pointer: ps2.pointer,
+    powerButton: spec.acpi ? () => acpiPm.pressPowerButton() : undefined,
+    sleepButton: spec.acpi ? () => acpiPm.pressSleepButton() : undefined,
+  };
+  machine = new Machine({ ...core, spec, clock, pci, devices: all, saveables, a20, front }, host);
   return machine;
+}
+
+function createStorage(spec: MachineSpec, backends: MachineBackends, bootDrives: BootDrive[]): Device[] {
+  if (spec.ide === undefined) return [];
+  const drives = spec.ide.drives.map(({ port, device, type }) => {
+    const slot = backends.ide(port, device);
+    if (slot === undefined) throw new AnneauError(`nothing is connected to IDE port ${port}, device ${device}`);
+    const name = `IDE ${port === 0 ? "primary" : "secondary"} ${device === 0 ? "master" : "slave"}`;
+    bootDrives.push({ kind: type, name, attachment: { bus: "ide", channel: port, device }, slot });
+    if (type === "dvd") return { port, device, kind: "dvd", slot } as const;
+    return { port, device, kind: "disk", backend: mediumOf(slot, name) } as const;
+  });
+  return [devices.createIde({ model: spec.ide.model, drives })];
 }
 
 function checkSpec(spec: MachineSpec): void {

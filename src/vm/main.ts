@@ -16,14 +16,13 @@ const { values } = parseArgs({
 });
 
 function report(message: LaunchReport): Promise<void> {
-  const send = process.send?.bind(process);
-  if (send === undefined || !process.connected) {
+  if (!process.connected) {
     if (message.error !== undefined) process.stderr.write(`${message.error.message}\n`);
     return Promise.resolve();
   }
   return new Promise((resolve) => {
-    send(message, undefined, {}, () => {
-      if (process.connected) process.disconnect();
+    process.send?.(message, undefined, {}, () => {
+      if (process.connected) process.disconnect?.();
       resolve();
     });
   });
