@@ -45,7 +45,7 @@ export function buildVariant(variant: Variant): Builder {
 }
 
 /** Pool of temporaries by type behind a function's fixed locals. */
-class Locals {
+export class Locals {
   readonly types: WasmType[] = [];
   readonly #first: number;
   readonly #pools = new Map<WasmType, { indices: number[]; used: number }>();

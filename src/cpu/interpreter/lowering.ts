@@ -6,9 +6,9 @@
 import type { Instruction, Operand } from "../decode/operand.ts";
 import * as R from "../decode/records.ts";
 import type { Node, Statement, Variable } from "../ir/node.ts";
-import { pseudo } from "../ir/node.ts";
+import { pseudo, typeOfSize } from "../ir/node.ts";
 import * as L from "../layout.ts";
-import { EMPTY, op } from "../wasm/opcodes.ts";
+import { EMPTY, op, simd } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, pushSigned, pushSigned64, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
 import type { CoreImports } from "./imports.ts";
 
@@ -354,6 +354,9 @@ export class HandlerLowering {
       pushUnsigned(code, node.op - 0xfd00);
       // Lane instructions carry their lane.
       if (hasLane(node.op - 0xfd00)) code.push(node.imm);
+      else if (node.op === simd.v128Const || node.op === simd.i8x16Shuffle) {
+        for (let n = 0n; n < 128n; n += 8n) code.push(Number((node.big >> n) & 0xffn));
+      }
     } else if (node.op >= 0xfc00) {
       code.push(0xfc);
       pushUnsigned(code, node.op - 0xfc00);
@@ -388,7 +391,8 @@ export class HandlerLowering {
         return;
       case "xmm":
         this.#recordByte(operand.field === "rm" ? R.RECORD_RM : R.RECORD_REG);
-        this.#loadOp(16, V128, L.XMM);
+        // Narrower: the low lane.
+        this.#loadOp(operand.width / 8, typeOfSize(operand.width / 8), L.XMM);
         return;
       case "mmx":
         this.#recordByte(operand.field === "rm" ? R.RECORD_RM : R.RECORD_REG);
@@ -417,7 +421,7 @@ export class HandlerLowering {
       case "xmm":
         this.#recordByte(operand.field === "rm" ? R.RECORD_RM : R.RECORD_REG);
         this.#node(value);
-        this.#storeOp(16, V128, L.XMM);
+        this.#storeOp(operand.width / 8, value.type, L.XMM);
         return;
       case "mmx":
         // Writing an MMX register sets the exponent and sign of the x87 register under it to ones.

@@ -8,8 +8,8 @@
  */
 import type { Operand } from "../decode/operand.ts";
 import * as L from "../layout.ts";
-import { op } from "../wasm/opcodes.ts";
-import { type F32, type F64, I32, I64, Node, pseudo, type Statement, typeOfSize, type V128, Variable } from "./node.ts";
+import { float, op, simd } from "../wasm/opcodes.ts";
+import { F32, F64, I32, I64, Node, pseudo, type Statement, typeOfSize, V128, Variable } from "./node.ts";
 
 /** Condition codes as encoded in Jcc, SETcc, CMOVcc. */
 export const condition = {
@@ -123,6 +123,48 @@ export class Builder {
     imm = 0,
   ): Node {
     return this.#pure(new Node(type, opcode, args, imm));
+  }
+
+  // ---- floating point and vectors --------------------------------------------------------------------------------
+
+  /** Scalar floating-point operator; its type follows from the opcode. */
+  float(opcode: number, ...args: readonly Node[]): Node {
+    return this.raw(floatType(opcode), opcode, args);
+  }
+
+  /** Vector constant of two quadwords, low one first. */
+  vector(low: bigint, high: bigint = low): Node {
+    return new Node(V128, simd.v128Const, [], 0, { big: BigInt.asUintN(64, low) | (BigInt.asUintN(64, high) << 64n) });
+  }
+
+  /** Vector operator without a lane number (SIMD opcodes of wasm/opcodes.ts). */
+  simd(opcode: number, ...args: readonly Node[]): Node {
+    return this.raw(isVectorTest(opcode) ? I32 : V128, opcode, args);
+  }
+
+  /** extract_lane operators; the type follows from the opcode. */
+  lane(opcode: number, vector: Node, lane: number): Node {
+    const type =
+      opcode === simd.i64x2ExtractLane
+        ? I64
+        : opcode === simd.f32x4ExtractLane
+          ? F32
+          : opcode === simd.f64x2ExtractLane
+            ? F64
+            : I32;
+    return this.raw(type, opcode, [vector], lane);
+  }
+
+  /** replace_lane operators. */
+  withLane(opcode: number, vector: Node, lane: number, value: Node): Node {
+    return this.raw(V128, opcode, [vector, value], lane);
+  }
+
+  /** Bytes 0–15 are those of `a`, 16–31 those of `b`. */
+  shuffle(a: Node, b: Node, bytes: readonly number[]): Node {
+    let big = 0n;
+    for (let n = 15; n >= 0; n--) big = (big << 8n) | BigInt(bytes[n]);
+    return this.#pure(new Node(V128, simd.i8x16Shuffle, [a, b], 0, { big }));
   }
 
   #arith(op32: number, a: Node, b: Node, fold?: (x: number, y: number) => number): Node {
@@ -594,7 +636,37 @@ export class Builder {
   }
 
   /** Calls a WebAssembly library function of the core module (floating point); not for guest memory. */
-  call(callee: string, type: typeof I32 | typeof I64 | typeof V128, args: readonly Node[]): Node {
+  call(
+    callee: string,
+    type: typeof I32 | typeof I64 | typeof F32 | typeof F64 | typeof V128,
+    args: readonly Node[],
+  ): Node {
     return this.#impure(new Node(type, pseudo.call, args, 0, { callee }));
   }
+}
+
+function isVectorTest(opcode: number): boolean {
+  switch (opcode) {
+    case simd.v128AnyTrue:
+    case simd.i8x16AllTrue:
+    case simd.i16x8AllTrue:
+    case simd.i32x4AllTrue:
+    case simd.i64x2AllTrue:
+    case simd.i8x16Bitmask:
+    case simd.i16x8Bitmask:
+    case simd.i32x4Bitmask:
+    case simd.i64x2Bitmask:
+      return true;
+  }
+  return false;
+}
+
+function floatType(opcode: number): typeof I32 | typeof I64 | typeof F32 | typeof F64 {
+  if (opcode >= 0xfc00) return opcode >= float.i64TruncSatF32S ? I64 : I32;
+  if (opcode <= float.f64Ge || opcode === float.i32ReinterpretF32) return I32;
+  if (opcode === float.i64ReinterpretF64) return I64;
+  if (opcode <= float.f32Copysign) return F32;
+  if (opcode <= float.f64Copysign) return F64;
+  if (opcode <= float.f32DemoteF64 || opcode === float.f32ReinterpretI32) return F32;
+  return F64;
 }
