@@ -13,6 +13,7 @@ import {
   DATA16,
   FREE,
   faultOf,
+  firstDifference,
   GDT,
   STACK0,
   STACK3,
@@ -34,8 +35,8 @@ function refused(body: () => void): string {
   const block = cpu.block();
   const ram = cpu.ram();
   const fault = faultOf(body);
-  expect(cpu.block()).toEqual(block);
-  expect(cpu.ram()).toEqual(ram);
+  expect(firstDifference(cpu.block(), block)).toBe(-1);
+  expect(firstDifference(cpu.ram(), ram)).toBe(-1);
   return fault;
 }
 const where = () => [cpu.cs, cpu.state.eip, cpu.ss, cpu.esp, cpu.state.cpl];
@@ -233,7 +234,7 @@ describe("RETF", () => {
 
   test("a 16-bit outer stack takes only SP", () => {
     tables.segment(FREE, 0x10000, 0xffff, 0xf2, 0);
-    push(0x100, CODE3, 0x77778888, FREE | 3);
+    push(0x100, CODE3, 0x99, 0x77778888, FREE | 3);
     cpu.system.returnFar(4, 4);
     expect(cpu.state.reg32(4)).toBe(0x888c);
   });

@@ -12,6 +12,7 @@ import {
   dpl,
   FREE,
   faultOf,
+  firstDifference,
   GDT,
   LDT,
   LDT_SELECTOR,
@@ -145,8 +146,14 @@ describe("LAR, LSL, VERR, VERW, ARPL", () => {
   });
 
   test("verification by type and privilege", () => {
-    const verr = (selector: number) => (cpu.system.verr(selector), isZero());
-    const verw = (selector: number) => (cpu.system.verw(selector), isZero());
+    const verr = (selector: number) => {
+      cpu.system.verr(selector);
+      return isZero();
+    };
+    const verw = (selector: number) => {
+      cpu.system.verw(selector);
+      return isZero();
+    };
     tables.segment(FREE, 0, 0xff, 0x98, 0);
     expect([verr(CODE0), verw(CODE0), verr(DATA0), verw(DATA0), verr(FREE), verr(0), verw(TSS2_SELECTOR)]).toEqual([
       true,
@@ -180,5 +187,5 @@ test("loads write nothing else: flags, EIP and other segments stay", () => {
   const before = cpu.block();
   expect(load(L.SEG_GS, CODE16 | 3)).not.toBe("none");
   expect(load(L.SEG_SS, CODE0)).not.toBe("none");
-  expect(cpu.block()).toEqual(before);
+  expect(firstDifference(cpu.block(), before)).toBe(-1);
 });

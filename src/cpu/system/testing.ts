@@ -173,6 +173,13 @@ export function faultOf(body: () => void): string {
   return "none";
 }
 
+/** Index of the first differing byte, -1 if there is none (test frameworks compare large arrays slowly). */
+export function firstDifference(a: Uint8Array, b: Uint8Array): number {
+  if (a.length !== b.length) return Math.min(a.length, b.length);
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
+  return -1;
+}
+
 /** A small deterministic generator: numbers in [0, 2^32). */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
