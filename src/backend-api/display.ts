@@ -29,6 +29,9 @@ export interface KeyboardSink {
 }
 
 export interface PointerSink {
-  /** Relative motion in counts, wheel clicks, buttons bit 0 left, 1 right, 2 middle. */
+  /**
+   * Relative motion in counts (x to the right, y down), wheel clicks (towards the person), buttons held now: bit 0 left,
+   * 1 right, 2 middle, 3 and 4 the side buttons.
+   */
   putRelative(dx: number, dy: number, dz: number, buttons: number): void;
 }

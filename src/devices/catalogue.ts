@@ -3,7 +3,7 @@
  * imports this file; adding a device is one folder, its line here and its page in docs/devices.
  */
 export { type AcpiPmConfig, type AcpiPmDevice, createAcpiPm } from "./acpi-pm/index.ts";
-export { createDma, type DmaChannel, type DmaDevice } from "./dma-8237/index.ts";
+export { createDma, type DmaDevice } from "./dma-8237/index.ts";
 export { createI440fx, type I440fxConfig } from "./i440fx/index.ts";
 export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type IdeDvdConfig } from "./ide/index.ts";
 export { createPic, type PicConfig, type PicDevice } from "./pic-8259/index.ts";

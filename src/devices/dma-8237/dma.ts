@@ -3,28 +3,12 @@
  * give address bits 16–23. A channel hands guest memory to a device in runs; addresses wrap inside the channel's page
  * (64 KiB, 128 KiB for words) as the counter does. The cascade's own mask does not stop channels 0–3.
  */
+import type { DmaChannel } from "../../device-api/dma-channel.ts";
 import type { GuestMemory } from "../../device-api/guest-memory.ts";
 import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
 import { Dma8237 } from "./controller.ts";
 import * as R from "./registers.ts";
-
-/** A channel as the device on its DREQ and DACK wires holds it. */
-export interface DmaChannel {
-  /** Unmasked, its controller enabled: a transfer would move something now. */
-  readonly isReady: boolean;
-  /**
-   * Moves bytes from the device into guest memory ("to-memory") or the other way, at most up to terminal count. Returns the
-   * bytes moved: 0 if not ready, fewer than `bytes.length` if terminal count came first. Word channels move whole words.
-   * The mode register has the last word: in verify mode, or if it says the opposite direction, only the counters move
-   * (and the device reads all ones).
-   */
-  transfer(direction: "to-memory" | "from-memory", bytes: Uint8Array): number;
-  /** Whether the last `transfer` ended with terminal count. */
-  readonly reachedTerminalCount: boolean;
-  /** `listener` runs when the channel becomes ready; a device that waits with DREQ high goes on then. */
-  onReady(listener: () => void): void;
-}
 
 const CASCADE_CHANNEL = 4;
 

@@ -1,11 +1,10 @@
 /** Plug of the DMA controllers: ports 00h–0Fh, C0h–DFh, page registers 81h–8Fh. */
 import type { Device } from "../../device-api/device.ts";
+import type { DmaChannel } from "../../device-api/dma-channel.ts";
 import { byteWindow } from "../../device-api/io-window.ts";
 import { StateReader } from "../../device-api/state-reader.ts";
-import { Dma, type DmaChannel } from "./dma.ts";
+import { Dma } from "./dma.ts";
 import * as R from "./registers.ts";
-
-export type { DmaChannel } from "./dma.ts";
 
 const kind = "dma-8237";
 
