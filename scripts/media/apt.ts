@@ -33,14 +33,30 @@ export class PrivateApt {
     this.#env = { APT_CONFIG: join(this.#folder, "apt.conf") };
   }
 
-  /** The apt.conf of this configuration, for tools that call apt themselves (mmdebstrap). */
-  get configurationPath(): string {
-    return join(this.#folder, "apt.conf");
-  }
-
-  /** The sources in one-line form, for tools that take them as text. */
-  get sourceLines(): string[] {
-    return debianSources(this.architecture);
+  /**
+   * The sources whose lists could be fetched, in one-line form, for tools that run an apt of their own and give up on
+   * the first source that fails; and the `Acquire` settings that go with them.
+   */
+  usableSources(): { readonly sources: string[]; readonly settings: string[] } {
+    const lock = waitForLock(join(mediaCacheFolder(), `apt-${this.architecture}.lock`), 1_800_000);
+    try {
+      this.#prepare();
+      const format = ["--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"];
+      const fetched = new Set(
+        this.#run("apt-get", ["indextargets", ...format])
+          .split("\n")
+          .map((line) => line.replace(/\/? /, " ")),
+      );
+      const sources = debianSources(this.architecture).filter((line) => {
+        const [, uri, suite] = /^deb \[[^\]]*\] (\S+?)\/? (\S+) /.exec(line)!;
+        const isFetched = fetched.has(`${uri} ${suite}`);
+        if (!isFetched) console.error(`note: without ${uri} ${suite}, whose package lists could not be fetched`);
+        return isFetched;
+      });
+      return { sources, settings: acquireSettings() };
+    } finally {
+      lock.release();
+    }
   }
 
   /** Fetches the packages into the cache (those already there in the current version are kept) and returns them in order. */
@@ -114,11 +130,8 @@ export class PrivateApt {
     ])
       mkdirSync(join(this.#folder, name), { recursive: true });
     writeFileSync(join(this.#folder, "state/status"), "", { flag: "a" });
-    const acquire = runTool("apt-config", ["dump"], { aptPackage: "apt" })
-      .split("\n")
-      .filter((line) => line.startsWith("Acquire::"));
     const settings = [
-      ...acquire,
+      ...acquireSettings(),
       `APT::Architecture "${this.architecture}";`,
       `APT::Architectures "${this.architecture}";`,
       // The sandbox user could not enter a folder that is private to this user.
@@ -134,7 +147,7 @@ export class PrivateApt {
       `Dir::Etc::netrcparts "/etc/apt/auth.conf.d/";`,
       "",
     ].join("\n");
-    const sources = this.sourceLines.join("\n") + "\n";
+    const sources = debianSources(this.architecture).join("\n") + "\n";
     writeFileSync(join(this.#folder, "apt.conf"), settings);
     const sourcesPath = join(this.#folder, "etc/sources.list");
     const isSame = existsSync(sourcesPath) && readFileSync(sourcesPath, "utf8") === sources;
@@ -153,6 +166,12 @@ export class PrivateApt {
       this.#updateFailure = error as Error;
     }
   }
+}
+
+function acquireSettings(): string[] {
+  return runTool("apt-config", ["dump"], { aptPackage: "apt" })
+    .split("\n")
+    .filter((line) => line.startsWith("Acquire::"));
 }
 
 /** The host's Debian sources as one-line entries for one architecture. */
