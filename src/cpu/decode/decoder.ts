@@ -271,7 +271,7 @@ export class Decoder {
     let displacement = 0;
     let defaultSegment = SEG_DS;
     const hasAddress = slot.hasModrm && isMemory;
-    const forcesRegister = candidate !== undefined && candidate.row.operands.some(isControlMove);
+    const forcesRegister = candidate?.row.operands.some(isControlMove) === true;
     if (hasAddress && !forcesRegister) {
       const mod = modrm >> 6;
       const rm = modrm & 7;
@@ -364,12 +364,14 @@ export class Decoder {
         this.#u8[target + R.RECORD_THIRD] = index < 0 ? R.SLOT_ZERO : index * 8;
         this.#i32[(target + R.RECORD_DISPLACEMENT) >> 2] = displacement;
         this.#i32[(target + R.RECORD_IMMEDIATE) >> 2] =
-          scale |
-          (usedSegment << segmentedImmediate.segmentShift) |
-          ((operandSize ? candidate.checkedBytes32 : candidate.checkedBytes16) << segmentedImmediate.sizeShift) |
-          (row.options.writes === true ? segmentedImmediate.write : 0) |
-          (addressSize ? 0 : segmentedImmediate.address16) |
-          (needsSegment ? 0 : segmentedImmediate.noSegment);
+          needsSegment || !addressSize
+            ? scale |
+              (usedSegment << segmentedImmediate.segmentShift) |
+              ((operandSize ? candidate.checkedBytes32 : candidate.checkedBytes16) << segmentedImmediate.sizeShift) |
+              (row.options.writes === true ? segmentedImmediate.write : 0) |
+              (addressSize ? 0 : segmentedImmediate.address16) |
+              (needsSegment ? 0 : segmentedImmediate.noSegment)
+            : scale;
         target += R.RECORD_BYTES;
         records = 1;
         rmSlot = R.SLOT_TEMPORARY;

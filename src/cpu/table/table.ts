@@ -2,5 +2,6 @@
 import { integerRows } from "./integer.ts";
 import type { Row } from "./row.ts";
 import { systemRows } from "./system.ts";
+import { x87ControlRows } from "./x87-control.ts";
 
-export const opcodeTable: readonly Row[] = [...integerRows, ...systemRows];
+export const opcodeTable: readonly Row[] = [...integerRows, ...systemRows, ...x87ControlRows];
