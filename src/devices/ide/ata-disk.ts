@@ -169,10 +169,6 @@ export class AtaDisk extends IdeDrive {
     }
   }
 
-  protected continueCommand(): void {
-    this.abort();
-  }
-
   #identity(): DiskIdentity {
     return {
       model: this.#config.model,

@@ -301,6 +301,12 @@ describe("tray", () => {
     expect(told).toEqual([true, false]);
   });
 
+  test("a power condition does not move the tray", () => {
+    const { guest, slot } = dvdGuest();
+    expect(guest.packet([0x1b, 0, 0, 0, 0x32])).toMatchObject(good);
+    expect(slot.medium).toBe(disc);
+  });
+
   test("a host that keeps the disc", () => {
     const { guest, slot } = dvdGuest();
     slot.isEjectRefused = true;
@@ -472,6 +478,19 @@ describe("what the drive says of itself and the disc", () => {
     expect(select([...header, 0x01, 6, 0])).toBe(0x051a00);
     expect(select([0, 0])).toBe(0x051a00);
     expect(guest.packet([0x15, 0x10, 0, 0, 0])).toMatchObject(good);
+  });
+
+  test("MODE SELECT by DMA", () => {
+    const { guest } = dvdGuest();
+    guest.context.memory.write(0x8000, Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 1, 6, 9, 9, 9, 9, 9, 9]));
+    guest.setRegions(0x1000, [
+      [0x8000, 10],
+      [0x800a, 6],
+    ]);
+    guest.startPacket(withAllocation([0x55, 0x10], 16), 0, 0, true);
+    guest.startBusMaster(false);
+    expect(guest.finishDma()).toMatchObject({ status: 0x50 });
+    expect([...guest.packet(withAllocation([0x5a, 0, 1], 16)).data.slice(8)]).toEqual([1, 6, 9, 9, 9, 9, 9, 9]);
   });
 
   test("disc and track information, header, sub-channel, mechanism, performance", () => {

@@ -225,7 +225,7 @@ export class AtapiDrive extends IdeDrive {
     this.count = (this.count & 0xf8) | reason;
   }
 
-  protected continueCommand(): void {
+  protected override continueCommand(): void {
     const packet = this.#packet;
     this.#isMediumLost = false;
     if (this.host.trace.enabled) {
@@ -286,27 +286,27 @@ export class AtapiDrive extends IdeDrive {
         this.#readCd(scsi.read32(packet, 2), scsi.read24(packet, 6));
         return;
       case scsi.READ_CD_MSF: {
-        const start = msfToLba(packet, 3);
-        this.#readCd(start, msfToLba(packet, 6) - start);
+        const start = scsi.msfToLba(packet, 3);
+        this.#readCd(start, scsi.msfToLba(packet, 6) - start);
         return;
       }
       case scsi.SEEK_10:
         this.#finish(scsi.read32(packet, 2) < disc.totalSectors ? scsi.NO_SENSE : scsi.BLOCK_OUT_OF_RANGE);
         return;
       case scsi.READ_TOC:
-        this.#answer(toc.readToc(packet, disc, out), toc.allocation10(packet));
+        this.#answer(toc.readToc(packet, disc, out), scsi.read16(packet, 7));
         return;
       case scsi.READ_SUBCHANNEL:
-        this.#answer(toc.readSubchannel(packet, out), toc.allocation10(packet));
+        this.#answer(toc.readSubchannel(packet, out), scsi.read16(packet, 7));
         return;
       case scsi.READ_HEADER:
-        this.#answer(toc.readHeader(packet, disc, out), toc.allocation10(packet));
+        this.#answer(toc.readHeader(packet, disc, out), scsi.read16(packet, 7));
         return;
       case scsi.READ_DISC_INFORMATION:
-        this.#answer(toc.readDiscInformation(packet, out), toc.allocation10(packet));
+        this.#answer(toc.readDiscInformation(packet, out), scsi.read16(packet, 7));
         return;
       case scsi.READ_TRACK_INFORMATION:
-        this.#answer(toc.readTrackInformation(packet, disc, out), toc.allocation10(packet));
+        this.#answer(toc.readTrackInformation(packet, disc, out), scsi.read16(packet, 7));
         return;
       case scsi.GET_CONFIGURATION:
         this.#answer(configuration.getConfiguration(packet, disc, out), scsi.read16(packet, 7));
@@ -332,8 +332,8 @@ export class AtapiDrive extends IdeDrive {
 
   /** What the state of the medium answers in the command's stead. */
   #firstSense(opcode: number): number {
-    if (needsMedium(opcode)) return this.#medium.check(opcode === scsi.TEST_UNIT_READY);
-    return hidesUnitAttention(opcode) ? scsi.NO_SENSE : this.#medium.takeUnitAttention();
+    if (scsi.needsMedium(opcode)) return this.#medium.check(opcode === scsi.TEST_UNIT_READY);
+    return scsi.hidesUnitAttention(opcode) ? scsi.NO_SENSE : this.#medium.takeUnitAttention();
   }
 
   /** Sends `length` prepared bytes, cut to what the packet allows; a negative length is a refusal. */
@@ -413,7 +413,8 @@ export class AtapiDrive extends IdeDrive {
   }
 
   #startStop(action: number): void {
-    const isTrayMoved = (action & 2) !== 0;
+    // A power condition in the upper half makes the tray bits void.
+    const isTrayMoved = (action & 0xf2) === 2;
     const isStart = (action & 1) !== 0;
     if (!isTrayMoved) {
       this.#finish(scsi.NO_SENSE);
@@ -499,43 +500,4 @@ export class AtapiDrive extends IdeDrive {
     this.#medium.load(fields.object("medium"));
     fields.end();
   }
-}
-
-/** The commands that answer "no medium" or "medium changed" before anything else. */
-function needsMedium(opcode: number): boolean {
-  switch (opcode) {
-    case scsi.TEST_UNIT_READY:
-    case scsi.READ_CAPACITY:
-    case scsi.READ_10:
-    case scsi.READ_12:
-    case scsi.READ_CD:
-    case scsi.READ_CD_MSF:
-    case scsi.SEEK_10:
-    case scsi.READ_TOC:
-    case scsi.READ_SUBCHANNEL:
-    case scsi.READ_HEADER:
-    case scsi.READ_DISC_INFORMATION:
-    case scsi.READ_TRACK_INFORMATION:
-    case scsi.READ_DVD_STRUCTURE:
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** The commands that work while a unit attention waits, and leave it waiting. */
-function hidesUnitAttention(opcode: number): boolean {
-  switch (opcode) {
-    case scsi.INQUIRY:
-    case scsi.REQUEST_SENSE:
-    case scsi.GET_CONFIGURATION:
-    case scsi.GET_EVENT_STATUS:
-      return true;
-    default:
-      return false;
-  }
-}
-
-function msfToLba(packet: Uint8Array, at: number): number {
-  return (packet[at] * 60 + packet[at + 1]) * 75 + packet[at + 2] - 150;
 }

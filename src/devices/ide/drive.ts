@@ -95,8 +95,6 @@ export abstract class IdeDrive implements TransferOwner {
   abstract readonly currentMedium: BlockBackend | undefined;
   /** Carries out `command`, some time after it was written. */
   protected abstract execute(): void;
-  /** THEN_CONTINUE. */
-  protected abstract continueCommand(): void;
   /** Puts the reset signature into the task file and the status that a reset leaves. */
   protected abstract setSignature(): void;
   abstract presentBlock(bytes: number): void;
@@ -128,7 +126,6 @@ export abstract class IdeDrive implements TransferOwner {
   }
 
   #traceCommand(): void {
-    const hex = (value: number) => value.toString(16).padStart(2, "0");
     this.host.trace.line(
       `ide ${this.name}: command ${hex(this.command)} features ${hex(this.features)} count ${hex(this.count)} ` +
         `lba ${hex(this.lbaHigh)} ${hex(this.lbaMid)} ${hex(this.lbaLow)} device ${hex(this.device)}`,
@@ -158,6 +155,11 @@ export abstract class IdeDrive implements TransferOwner {
     } else this.phase = PHASE_IDLE;
   }
 
+  /** THEN_CONTINUE: a command in two steps goes on. */
+  protected continueCommand(): void {
+    this.abort();
+  }
+
   setInterrupt(level: boolean): void {
     if (level === this.isInterruptPending) return;
     this.isInterruptPending = level;
@@ -176,6 +178,7 @@ export abstract class IdeDrive implements TransferOwner {
     this.phase = PHASE_IDLE;
     this.status = status;
     this.error = error;
+    if (this.host.trace.enabled) this.host.trace.line(`ide ${this.name}: status ${hex(status)} error ${hex(error)}`);
   }
 
   protected succeed(): void {
@@ -326,4 +329,8 @@ export abstract class IdeDrive implements TransferOwner {
     if (deadlineNs === null) this.#timer.cancel();
     else this.#timer.armAt(deadlineNs);
   }
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(2, "0");
 }

@@ -306,3 +306,23 @@ test("power-on needs nothing but attach and reset", () => {
   ide.reset("power-on");
   expect(ide.pendingRequests).toBe(0);
 });
+
+test("the trace names commands, packets and results", () => {
+  const lines: string[] = [];
+  const context = new FakeContext();
+  context.trace = (channel) => ({ enabled: channel === "ide", line: (text) => lines.push(text) });
+  const slot = new MemorySlot();
+  const ide = createIde({ model: "PIIX4", drives: [{ port: 0, device: 0, kind: "dvd", slot }] });
+  ide.attach(context);
+  ide.reset("power-on");
+  context.out(0x1f6, 1, 0xa0);
+  context.out(0x1f7, 1, 0xa0);
+  context.clock.advance(10_000);
+  for (let word = 0; word < 6; word++) context.out(0x1f0, 2, 0);
+  context.clock.advance(10_000);
+  expect(lines).toEqual([
+    "ide primary master: command a0 features 00 count 01 lba eb 14 01 device a0",
+    "ide primary master: packet 00 00 00 00 00 00 00 00 00 00 00 00 limit 60180",
+    "ide primary master: status 51 error 20",
+  ]);
+});

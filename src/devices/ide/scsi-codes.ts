@@ -96,3 +96,43 @@ export function writeAddress(out: Uint8Array, at: number, lba: number, isMsf: bo
   out[at + 2] = Math.floor(frames / 75) % 60;
   out[at + 3] = frames % 75;
 }
+
+/** The commands that answer "no medium" or "medium changed" before anything else. */
+export function needsMedium(opcode: number): boolean {
+  switch (opcode) {
+    case TEST_UNIT_READY:
+    case READ_CAPACITY:
+    case READ_10:
+    case READ_12:
+    case READ_CD:
+    case READ_CD_MSF:
+    case SEEK_10:
+    case READ_TOC:
+    case READ_SUBCHANNEL:
+    case READ_HEADER:
+    case READ_DISC_INFORMATION:
+    case READ_TRACK_INFORMATION:
+    case READ_DVD_STRUCTURE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The commands that work while a unit attention waits, and leave it waiting. */
+export function hidesUnitAttention(opcode: number): boolean {
+  switch (opcode) {
+    case INQUIRY:
+    case REQUEST_SENSE:
+    case GET_CONFIGURATION:
+    case GET_EVENT_STATUS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Minute, second, frame of a packet as LBA; negative before the first sector. */
+export function msfToLba(packet: Uint8Array, at: number): number {
+  return (packet[at] * 60 + packet[at + 1]) * 75 + packet[at + 2] - 150;
+}

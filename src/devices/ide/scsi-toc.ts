@@ -6,7 +6,6 @@ import {
   BLOCK_OUT_OF_RANGE,
   type Disc,
   INVALID_FIELD_IN_PACKET,
-  read16,
   read32,
   refused,
   write16,
@@ -135,9 +134,4 @@ export function readHeader(packet: Uint8Array, disc: Disc, out: Uint8Array): num
   out[0] = 0x01;
   writeAddress(out, 4, lba, (packet[1] & 2) !== 0);
   return 8;
-}
-
-/** The allocation length of the 10-byte commands above. */
-export function allocation10(packet: Uint8Array): number {
-  return read16(packet, 7);
 }
