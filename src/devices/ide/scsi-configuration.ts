@@ -42,7 +42,7 @@ const features: readonly Feature[] = [
   // CD read.
   { code: 0x001e, flags: 0x08, isCurrent: hasCd, data: [0, 0, 0, 0] },
   // DVD read.
-  { code: 0x001f, flags: 0, isCurrent: isDvd, data: [0, 0, 0, 0] },
+  { code: 0x001f, flags: 0x04, isCurrent: isDvd, data: [0, 0, 0, 0] },
   // Power management.
   { code: 0x0100, flags: persistent, isCurrent: always, data: [] },
   // Time-out.
