@@ -24,6 +24,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   modifyvm: { summary: "Changes settings of a VM that does not run", load: () => import("./modifyvm.ts") },
   storagectl: { summary: "Adds, changes or removes a storage controller", load: () => import("./storagectl.ts") },
   storageattach: { summary: "Attaches or removes a drive or medium", load: () => import("./storageattach.ts") },
+  startvm: { summary: "Starts a VM", load: () => import("./startvm.ts") },
+  controlvm: { summary: "Controls a running VM", load: () => import("./controlvm.ts") },
   createmedium: { summary: "Creates a disk, DVD or floppy image", load: createMedium },
   createhd: { summary: "", load: createMedium, isAlias: true },
   createvdi: { summary: "", load: createMedium, isAlias: true },
@@ -36,9 +38,9 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
 
 /** VBoxManage 7.0's other commands. */
 export const unavailableCommands: readonly string[] = (
-  "adoptstate bandwidthctl checkmediumpwd clonehd clonemedium clonevdi clonevm cloud cloudprofile controlvm convertdd " +
+  "adoptstate bandwidthctl checkmediumpwd clonehd clonemedium clonevdi clonevm cloud cloudprofile convertdd " +
   "convertfromraw debugvm dhcpserver discardstate encryptmedium encryptvm export extpack getextradata guestcontrol " +
   "guestproperty hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty metrics modifyhd " +
   "modifymedium modifynvram modifyvdi movevm natnetwork setextradata setproperty sharedfolder signova snapshot " +
-  "startvm unattended updatecheck usbdevsource usbfilter"
+  "unattended updatecheck usbdevsource usbfilter"
 ).split(" ");

@@ -3,10 +3,11 @@ import { lookUpMachine } from "../config/machine-lookup.ts";
 import { clearDeadSession, refuseWhileRunning, sessionOf } from "../config/machine-session.ts";
 import { editRegistry, loadRegistry, type Registry } from "../config/registry.ts";
 import { ResultError } from "../config/result-codes.ts";
-import { editVbox, type VboxFile } from "../config/vbox-file.ts";
+import { withSettingsLock } from "../config/settings-file.ts";
+import { loadVbox, type VboxFile } from "../config/vbox-file.ts";
 import { type Command, onlyOne } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { followRename } from "./modifyvm/general.ts";
+import { renameFiles } from "./modifyvm/general.ts";
 import type { ModifyOption } from "./modifyvm/option.ts";
 import { modifyOptions } from "./modifyvm/table.ts";
 import { type ParsedOption, parseArguments } from "./options.ts";
@@ -32,13 +33,14 @@ function modify(id: string, options: readonly ParsedOption[], registry: Registry
   const { settings } = lookUpMachine(id, registry);
   if (settings instanceof ResultError) throw settings;
   const { path } = settings;
-  const vbox = editVbox(path, (machine) => {
-    refuseWhileRunning(path, machine.name);
-    recordAbort(machine);
-    for (const option of options) (option.spec as ModifyOption).apply(machine, option, { registry: locked });
-    return machine;
+  withSettingsLock(path, () => {
+    const vbox = loadVbox(path);
+    refuseWhileRunning(path, vbox.name);
+    recordAbort(vbox);
+    for (const option of options) (option.spec as ModifyOption).apply(vbox, option, { registry: locked });
+    const newPath = locked ? renameFiles(vbox, locked) : path;
+    (newPath === path ? vbox : vbox.movedTo(newPath)).save();
   });
-  if (locked) followRename(vbox, locked);
 }
 
 /** A VM process that was killed could not note it: the next change of settings does. */

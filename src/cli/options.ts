@@ -115,7 +115,7 @@ export function parseArguments(args: readonly string[], specs: readonly OptionSp
     }
     const [, dashes, name, glued] = typed;
     const isShort = name.length === 1;
-    const found = isShort === (dashes === "--") ? undefined : table.find(name);
+    const found = isShort && dashes === "--" ? undefined : table.find(name);
     if (found === undefined) throw new UsageError(`Unknown option: ${argument}`);
     const { spec } = found;
     const values: string[] = glued === undefined ? [] : [glued];

@@ -50,6 +50,7 @@ export interface MachineDescription {
   /** By index of spec.uarts. Paths of files and pipes are absolute. */
   readonly uarts: readonly UartMode[];
   readonly nics: readonly NicDescription[];
+  readonly onTripleFault: "reset" | "stop";
   readonly support: SupportReport;
 }
 
@@ -70,17 +71,17 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     uuid: vbox.hardwareUuid,
     osTypeId,
     ramMiB: vbox.get(settings.memoryMiB),
-    vramMiB: Math.max(1, vbox.get(settings.vramMiB)),
+    vramMiB: vbox.get(settings.vramMiB),
     cpuCount: 1,
     // Windows NT 3.x and 4.0 stop when CPUID has leaves they do not know.
     cpu: { pae: vbox.get(settings.pae), nx: false, maxLeaf: /^WindowsNT(3x|4)$/.test(osTypeId) ? 2 : undefined },
     acpi: vbox.get(settings.acpi),
-    ioApic: vbox.get(settings.ioapic),
+    ioApic: vbox.get(settings.ioapic) && carriedOut.hasIoApic,
     hpet: vbox.get(settings.hpet) && carriedOut.hasHpet,
     rtcUseUtc: vbox.get(settings.rtc) === "utc",
     systemTimeOffsetMs: vbox.get(settings.biosTimeOffsetMs),
     bootOrder: bootOrder(vbox) as [BootPosition, BootPosition, BootPosition, BootPosition],
-    graphics: "vboxvga",
+    graphics: vbox.get(settings.graphics) === "none" ? "none" : "vboxvga",
     ide: ideController && {
       name: ideController.name,
       model: ideController.type === "PIIX3" || ideController.type === "ICH6" ? ideController.type : "PIIX4",
@@ -101,6 +102,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     })),
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
     nics: supportedNics.map(nicDescription),
+    onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
     support: supportOf(vbox, index),
   };
 }
@@ -114,8 +116,8 @@ function ideDrive({ port, device, type }: Attachment): IdeDriveSpec {
 const kinds = { HardDisk: "hdd", DVD: "dvd", Floppy: "floppy" } as const satisfies Record<string, MediumKind>;
 const imageKinds = { HardDisk: "disk", DVD: "dvd", Floppy: "floppy" } as const;
 
-function mediumOf({ type, imageUuid }: Attachment, index: MediaIndex): MediumDescription | undefined {
-  if (imageUuid === undefined) return undefined;
+function mediumOf({ type, imageUuid, isEjected }: Attachment, index: MediaIndex): MediumDescription | undefined {
+  if (imageUuid === undefined || isEjected) return undefined;
   const medium = index.byUuid(imageUuid, kinds[type]);
   if (medium === undefined) {
     throw new ResultError(

@@ -99,14 +99,29 @@ export function loadRegistry(): Registry {
 /** Changes the registry under its lock. When `work` throws nothing is written. */
 export function editRegistry<T>(work: (registry: Registry) => T): T {
   const path = registryPath();
+  const isNew = !fs.existsSync(configurationFolder());
   makeFolderOf(path);
-  return withSettingsLock(path, () => {
-    const registry = loadRegistry();
-    refuseForeign(registry);
-    const result = work(registry);
-    registry.save();
-    return result;
-  });
+  try {
+    return withSettingsLock(path, () => {
+      const registry = loadRegistry();
+      refuseForeign(registry);
+      const result = work(registry);
+      registry.save();
+      return result;
+    });
+  } catch (error) {
+    if (isNew) removeEmptyFolder(configurationFolder());
+    throw error;
+  }
+}
+
+/** What was made for a change that did not happen. */
+function removeEmptyFolder(folder: string): void {
+  try {
+    fs.rmdirSync(folder);
+  } catch {
+    // Somebody else has put something there.
+  }
 }
 
 function emptyRegistry(path: string): SettingsFile {

@@ -27,6 +27,7 @@ export const carriedOut = {
   hasAudio: false,
   hasUsb: false,
   hasHpet: false,
+  hasIoApic: false,
   hasNetwork: false,
 } as const;
 
@@ -61,17 +62,20 @@ function checkPlatform(vbox: VboxFile, { refused, warned }: Lists): void {
   if (plugged && vbox.get(settings.cpuHotplug)) refused.push("more than one CPU is plugged in (modifyvm --unplug-cpu)");
   if (vbox.get(settings.chipset) !== "piix3") refused.push("the chipset ICH9 (modifyvm --chipset piix3)");
   if (vbox.get(settings.firmware) !== "bios") refused.push("EFI firmware (modifyvm --firmware bios)");
-  if (vbox.get(settings.longMode)) refused.push("64-bit mode of the CPU (modifyvm --long-mode off)");
+  if (vbox.get(settings.longMode)) {
+    // A 32-bit system does not miss it; a 64-bit one cannot run without.
+    if (vbox.get(settings.osType).endsWith("_64")) refused.push("a 64-bit guest (modifyvm --long-mode off, --ostype)");
+    else warned.push("64-bit mode of the CPU");
+  }
   const flags: readonly (readonly [Setting<boolean>, string])[] = [
     [settings.nestedHwVirt, "nested hardware virtualisation"],
-    [settings.tripleFaultReset, "reset on a triple fault"],
     [settings.pageFusion, "page fusion"],
     [settings.cpuHotplug, "CPU hotplug"],
     [settings.accelerate3d, "3D acceleration"],
     [settings.accelerate2dVideo, "2D video acceleration"],
   ];
   for (const [setting, what] of flags) if (vbox.get(setting)) warned.push(what);
-  if (!vbox.get(settings.apic)) warned.push("a CPU without local APIC");
+  if (vbox.get(settings.ioapic) && !carriedOut.hasIoApic) warned.push("the I/O APIC: the guest has the 8259A pair");
   if (vbox.get(settings.hpet) && !carriedOut.hasHpet) warned.push("the HPET");
   if (vbox.get(settings.cpuExecutionCap) !== 100) warned.push("the CPU execution cap");
   if (vbox.get(settings.cpuProfile) !== "host") warned.push(`the CPU profile '${vbox.get(settings.cpuProfile)}'`);
@@ -84,7 +88,7 @@ function checkPlatform(vbox: VboxFile, { refused, warned }: Lists): void {
   if (vbox.get(settings.tpmType) !== "none") warned.push("the TPM");
   if (vbox.get(settings.balloonMiB) > 0) warned.push("the memory balloon");
   const graphics = vbox.get(settings.graphics);
-  if (graphics !== "vboxvga") {
+  if (graphics !== "vboxvga" && graphics !== "none") {
     warned.push(`the graphics controller ${labelOf(settings.graphics, graphics)}: the guest has VBoxVGA`);
   }
   if (vbox.get(settings.monitorCount) > 1) warned.push("more than one monitor");
@@ -94,16 +98,16 @@ function checkStorage(vbox: VboxFile, index: MediaIndex | undefined, { refused, 
   const supported: readonly string[] = carriedOut.buses;
   for (const { name, type, bus } of controllersOf(vbox.machine)) {
     if (supported.includes(bus.name)) continue;
-    const hasDisk = allAttachments(vbox.machine).some((one) => one.controller.name === name && one.type === "HardDisk");
+    const hasDrives = allAttachments(vbox.machine).some((one) => one.controller.name === name);
     const what = `the storage controller '${name}' (${controllerTypeText(type)})`;
-    if (hasDisk) refused.push(`${what} with a hard disk: attach the disk to an IDE controller`);
+    if (hasDrives) refused.push(`${what} with drives on it: attach them to an IDE controller`);
     else warned.push(what);
   }
   for (const attachment of allAttachments(vbox.machine)) {
     const { controller, port, device, isPassthrough, hostDrive, imageUuid } = attachment;
     const place = `'${controller.name}' port ${port}, device ${device}`;
     if (isPassthrough) warned.push(`DVD passthrough at ${place}`);
-    if (hostDrive !== undefined) warned.push(`the host drive at ${place}: the drive is empty`);
+    if (hostDrive !== undefined) refused.push(`the host's drive '${hostDrive}' at ${place}`);
     if (attachment.bandwidthGroup !== "") warned.push(`the bandwidth limit of ${place}`);
     const medium = imageUuid === undefined ? undefined : index?.byUuid(imageUuid);
     if (medium?.type === "Immutable" || medium?.type === "MultiAttach") {

@@ -69,10 +69,10 @@ function setName(vbox: VboxFile, name: string): void {
 }
 
 /**
- * After the new settings were written under the old path: gives file and, where it is the VM's own, folder the new name,
- * and follows with the registry's entry and media. Errors leave names and registry as they were.
+ * Before the settings of a renamed VM are written: gives file and, where it is the VM's own, folder the new name, and
+ * follows with the registry's entry and media. Returns the path to write to. Errors leave everything as it was.
  */
-export function followRename(vbox: VboxFile, registry: Registry): string {
+export function renameFiles(vbox: VboxFile, registry: Registry): string {
   const oldName = basename(vbox.path).replace(/\.vbox$/i, "");
   const newName = safeFileName(vbox.name);
   if (newName === oldName || vbox.machine.get("nameSync") === "false") return vbox.path;

@@ -81,20 +81,21 @@ function natText(names: string, path: string, attribute: string, details: Adapte
 
 export const networkOptions = inGroup("Network", [
   adapterOption("nic", "text", setAttachment, {
+    status: "warned",
     example: ["nat"],
-    note: "`nat`, `null` and `none` work; an adapter attached to anything else has no network",
+    note: "`none` works; the guest has no network yet",
   }),
   adapterOption("nic-type nictype", "text", setType, {
+    status: "stored",
     example: ["Am79C973"],
-    note: "`Am79C970A` and `Am79C973` work; the guest does not get a card of another type",
   }),
   adapterOption(
     "cable-connected cableconnected",
     "onoff",
     (adapter, value) => (adapter.isCableConnected = parseOnOff(value) === true),
-    { example: ["off"] },
+    { status: "stored", example: ["off"] },
   ),
-  adapterOption("mac-address macaddress", "text", setMacAddress, { example: ["080027ABCDEF"] }),
+  adapterOption("mac-address macaddress", "text", setMacAddress, { status: "stored", example: ["080027ABCDEF"] }),
   adapterOption(
     "nic-speed nicspeed",
     "integer",
@@ -121,7 +122,7 @@ export const networkOptions = inGroup("Network", [
     "nic-bandwidth-group nicbandwidthgroup",
     "text",
     (adapter, value) => adapter.setAttribute("bandwidthGroup", value === "none" ? undefined : value),
-    { status: "warned", example: ["Limit"] },
+    { status: "stored", example: ["Limit"] },
   ),
   adapterOption(
     "nic-trace nictrace",
@@ -144,20 +145,21 @@ export const networkOptions = inGroup("Network", [
 ]);
 
 export const natOptions = inGroup("NAT", [
-  adapterOption("nat-net natnet", "text", setNatNetwork, { example: ["10.0.9.0/24"] }),
-  natText("nat-bind-ip natbindip", "", "hostip", { status: "warned", example: ["127.0.0.1"] }),
+  adapterOption("nat-net natnet", "text", setNatNetwork, { status: "stored", example: ["10.0.9.0/24"] }),
+  natText("nat-bind-ip natbindip", "", "hostip", { status: "stored", example: ["127.0.0.1"] }),
   adapterOption("nat-settings natsettings", "text", setNatSettings, {
     status: "stored",
     example: ["1500,64,64,64,64"],
   }),
   adapterOption("nat-pf natpf", "text", setForwarding, {
+    status: "stored",
     more: (first) => (first === "delete" ? 1 : 0),
     example: ["ssh,tcp,127.0.0.1,2222,,22"],
   }),
   adapterOption("nat-alias-mode nataliasmode", "text", setAliasMode, { status: "stored", example: ["log,sameports"] }),
-  natText("nat-tftp-prefix nattftpprefix", "TFTP", "prefix", { status: "warned", example: ["/srv/tftp"] }),
-  natText("nat-tftp-file nattftpfile", "TFTP", "boot-file", { status: "warned", example: ["boot.pxe"] }),
-  natText("nat-tftp-server nattftpserver", "TFTP", "next-server", { status: "warned", example: ["10.0.2.4"] }),
+  natText("nat-tftp-prefix nattftpprefix", "TFTP", "prefix", { status: "stored", example: ["/srv/tftp"] }),
+  natText("nat-tftp-file nattftpfile", "TFTP", "boot-file", { status: "stored", example: ["boot.pxe"] }),
+  natText("nat-tftp-server nattftpserver", "TFTP", "next-server", { status: "stored", example: ["10.0.2.4"] }),
   natFlag("nat-dns-pass-domain natdnspassdomain", "DNS", "pass-domain", { status: "stored", example: ["off"] }),
   natFlag("nat-dns-proxy natdnsproxy", "DNS", "use-proxy", { status: "stored" }),
   natFlag("nat-dns-host-resolver natdnshostresolver", "DNS", "use-host-resolver", { status: "stored" }),

@@ -16,7 +16,7 @@ export const platformOptions = inGroup("Chipset and firmware", [
     note: "`bios` works",
   }),
   onOff("acpi", settings.acpi, { example: ["off"] }),
-  onOff("ioapic", settings.ioapic),
+  onOff("ioapic", settings.ioapic, { status: "warned", example: ["on"] }),
   choice("iommu", settings.iommu, { status: "warned", example: ["amd"] }),
   choice("tpm-type tpmtype", settings.tpmType, { status: "warned", example: ["2.0"] }),
   text("tpm-location tpmlocation", settings.tpmLocation, { status: "stored", example: ["tpm0"] }),
@@ -76,7 +76,7 @@ export const displayOptions = inGroup("Display", [
   choice("graphicscontroller graphics-controller", settings.graphics, {
     status: "warned",
     example: ["vmsvga"],
-    note: "`vboxvga` works; the others give VBoxVGA's card, `none` too",
+    note: "`vboxvga` and `none` work; the others give VBoxVGA's card",
   }),
   number(
     "monitor-count monitorcount",

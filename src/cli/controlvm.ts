@@ -1,0 +1,142 @@
+/** controlvm: what can be done to a running VM. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findMachine } from "../config/machine-lookup.ts";
+import { sessionOf } from "../config/machine-session.ts";
+import { fileError } from "../config/result-codes.ts";
+import type { VboxFile } from "../config/vbox-file.ts";
+import type { ControlClient } from "../control/client.ts";
+import type { Command, Terminal } from "./command.ts";
+import { CommandError, UsageError } from "./errors.ts";
+import { asResultError, connect } from "./live-machine.ts";
+import { withProgress } from "./progress.ts";
+
+type Verb = (client: ControlClient, args: readonly string[], terminal: Terminal, vbox: VboxFile) => Promise<void>;
+
+const powerOffPatienceMs = 60_000;
+/** What a line of a guest's keyboard buffer takes; longer texts go in pieces. */
+const textPieceLength = 500;
+
+const verbs: Readonly<Record<string, Verb>> = {
+  poweroff: (client, args, terminal, vbox) => {
+    none(args);
+    return withProgress(terminal, "Powering off", async () => {
+      await client.request("poweroff", {}, powerOffPatienceMs);
+      // Whoever comes next finds the VM off and unlocked.
+      for (let waitedMs = 0; sessionOf(vbox.path).kind === "alive" && waitedMs < 10_000; waitedMs += 10)
+        await sleep(10);
+    });
+  },
+  reset: simple("reset"),
+  pause: simple("pause"),
+  resume: async (client, args) => {
+    // `--type` chose a front end once; there is nothing to choose.
+    if (!(args.length === 2 && args[0] === "--type")) none(args);
+    await client.request("resume", {});
+  },
+  acpipowerbutton: simple("acpipowerbutton"),
+  acpisleepbutton: simple("acpisleepbutton"),
+  keyboardputscancode: async (client, args) => {
+    const words = args.flatMap((argument) => argument.split(/\s+/)).filter((word) => word !== "");
+    if (words.length === 0) throw new UsageError("Missing argument: keyboardputscancode HH [HH ...]");
+    const bytes = words.map((word) => {
+      if (!/^[0-9a-fA-F]{2}$/.test(word)) throw new CommandError(`'${word}' is not a hex byte`);
+      return Number.parseInt(word, 16);
+    });
+    await client.request("keyboardputscancode", { bytes });
+  },
+  keyboardputstring: async (client, args) => {
+    if (args.length === 0) throw new UsageError("Missing argument: keyboardputstring TEXT [TEXT ...]");
+    for (const text of args) await type(client, text);
+  },
+  keyboardputfile: async (client, args) => {
+    const [path] = exactly(args, 1, "FILE");
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch (error) {
+      throw fileError(error, "Could not read the file", path, "ConsoleWrap");
+    }
+    if (text.length > 65536)
+      throw new CommandError(`The file '${path}' is too long to be typed (${text.length} characters)`);
+    await type(client, text);
+  },
+  screenshotpng: async (client, args) => {
+    if (args.length > 2) throw new UsageError(`Invalid parameter '${args[2]}'`);
+    if (args.length === 0) throw new UsageError("Missing argument: screenshotpng FILE [DISPLAY]");
+    if (args[1] !== undefined && args[1] !== "0") throw new CommandError(`There is no display ${args[1]}`);
+    await client.request("screenshotpng", { path: resolve(args[0]) });
+  },
+};
+
+export const command: Command = {
+  usage: [
+    ...["poweroff", "reset", "pause", "resume", "acpipowerbutton", "acpisleepbutton"].map((verb) => `VM ${verb}`),
+    "VM keyboardputscancode HH [HH ...]",
+    "VM keyboardputstring TEXT [TEXT ...]",
+    "VM keyboardputfile FILE",
+    "VM screenshotpng FILE",
+  ],
+  about: "Controls a running VM.",
+  async run(args, terminal) {
+    const [id, verb, ...rest] = args;
+    if (id === undefined) throw new UsageError("VM name not specified");
+    if (verb === undefined) throw new UsageError('Missing subcommand for "controlvm" command');
+    const vbox = findMachine(id);
+    if (!Object.hasOwn(verbs, verb)) {
+      if (!unavailable.test(verb)) throw new UsageError(`Invalid parameter '${verb}'`);
+      throw new CommandError(`'controlvm ${verb}' is not available in this version of Anneau`);
+    }
+    if (sessionOf(vbox.path).kind !== "alive")
+      throw new CommandError(`Machine '${vbox.name}' is not currently running.`);
+    const client = await reach(vbox);
+    try {
+      await verbs[verb](client, rest, terminal, vbox);
+    } catch (error) {
+      throw asResultError(error);
+    } finally {
+      client.close();
+    }
+    return undefined;
+  },
+};
+
+/** VBoxManage's verbs that are not here. */
+const unavailable =
+  /^(savestate|reboot|shutdown|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|guestmemoryballoon|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrde|vrdeport|vrdeproperty|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|cpuexecutioncap|vm-process-priority|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+
+/** A process that has just started may not listen yet. */
+async function reach(vbox: VboxFile): Promise<ControlClient> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await connect(vbox.uuid);
+    } catch (error) {
+      if (attempt >= 50 || sessionOf(vbox.path).kind !== "alive") throw error;
+      await sleep(100);
+    }
+  }
+}
+
+function simple(name: "reset" | "pause" | "acpipowerbutton" | "acpisleepbutton"): Verb {
+  return async (client, args) => {
+    none(args);
+    await client.request(name, {});
+  };
+}
+
+async function type(client: ControlClient, text: string): Promise<void> {
+  for (let at = 0; at < text.length; at += textPieceLength) {
+    await client.request("keyboardputstring", { text: text.slice(at, at + textPieceLength) }, powerOffPatienceMs);
+  }
+}
+
+function none(args: readonly string[]): void {
+  if (args.length > 0) throw new UsageError(`Invalid parameter '${args[0]}'`);
+}
+
+function exactly(args: readonly string[], count: number, what: string): readonly string[] {
+  if (args.length < count) throw new UsageError(`Missing argument: ${what}`);
+  none(args.slice(count));
+  return args;
+}
