@@ -64,8 +64,12 @@ export async function cachedProduct(
     rmSync(previous, { recursive: true, force: true });
     return folder;
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
     lock.release();
+    try {
+      rmSync(scratch, { recursive: true, force: true });
+    } catch {
+      console.error(`note: cannot remove ${scratch}`);
+    }
   }
 }
 
@@ -79,7 +83,7 @@ function recipeOf(folder: string): string | undefined {
 
 /**
  * Runs a tool and returns what it printed. A missing tool is one line that names the Debian package it comes from; a
- * failing one is one line with the last line it said.
+ * failing one is one line with the first telling line of what it said.
  */
 export function runTool(
   tool: string,
@@ -108,7 +112,7 @@ export function runTool(
       .split("\n")
       .map((line) => line.trim())
       .filter((line) => line !== "");
-    const telling = lines.findLast((line) => /^E:|error|cannot|failed/i.test(line)) ?? lines.at(-1);
+    const telling = lines.find((line) => /^E:|error|cannot|failed/i.test(line)) ?? lines.at(-1);
     throw new AnneauError(`${tool} ${args[0] ?? ""} failed (${failure.status}): ${telling ?? "it said nothing"}`, {
       cause: error,
     });

@@ -71,13 +71,14 @@ label linux
 
 /** What has to happen as the owner of the system's files: root, or root of a user namespace. */
 const asRoot = `set -eu
+trap 'rm -rf "$1/root"' EXIT
 mkdir "$1/root"
-tar --extract --numeric-owner --xattrs --xattrs-include='*' --file "$1/root.tar" --directory "$1/root"
+# Nobody but root may make device nodes; the kernel mounts its own /dev.
+tar --extract --numeric-owner --xattrs --xattrs-include='*' --exclude './dev/*' --file "$1/root.tar" --directory "$1/root"
 cat "$1"/root/boot/vmlinuz-* > "$1/vmlinuz"
 cat "$1"/root/boot/initrd.img-* > "$1/initrd.img"
 cat "$1/root/var/lib/dpkg/status" > "$1/status"
 mke2fs -q -F -t ext4 -L root -U "$2" -d "$1/root" "$1/root.ext4" "$3"
-rm -rf "$1/root"
 `;
 
 /** Makes (or finds) the disk and returns the folder with the files named above. `include`: more packages. */
