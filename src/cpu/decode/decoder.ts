@@ -385,7 +385,10 @@ export class Decoder {
       layout,
       operandSize,
       hasMemory,
-      row.options.repeat !== undefined || row.mnemonic === "xlat" || candidate.isAddressOnly
+      row.options.repeat !== undefined ||
+        row.mnemonic === "xlat" ||
+        row.options.usesSegment === true ||
+        candidate.isAddressOnly
         ? isFlatSegment
         : mode.isFlat,
       addressSize,

@@ -29,8 +29,8 @@ export function guardUnit(b: Builder, row: Row): void {
     return;
   }
   b.if(isSet(cr0, CR0_EM), () => b.fault(6));
-  if (unit === "sse") b.if(b.eqz(b.and(b.state(L.CR4), b.i32(CR4_OSFXSR))), () => b.fault(6));
+  if (unit === "sse" || unit === "mmx-sse") b.if(b.eqz(b.and(b.state(L.CR4), b.i32(CR4_OSFXSR))), () => b.fault(6));
   b.if(isSet(cr0, CR0_TS), () => b.fault(7));
-  if (unit === "mmx") b.if(isSet(b.state(L.FPU_STATUS), FSW_ES), () => b.helper("fpu-error"));
+  if (unit === "mmx" || unit === "mmx-sse") b.if(isSet(b.state(L.FPU_STATUS), FSW_ES), () => b.helper("fpu-error"));
   b.commit();
 }

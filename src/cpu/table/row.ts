@@ -41,14 +41,16 @@ export interface RowOptions {
   readonly usesAddressWidth?: boolean;
   /** Implicit memory operands (stack, strings): separate handlers for flat segments. */
   readonly usesFlat?: boolean;
+  /** The implicit memory operand obeys a segment override (XLAT, MASKMOVQ). */
+  readonly usesSegment?: boolean;
   /** REP/REPE/REPNE change it: 1 = REP only, 2 = REPE and REPNE differ. */
   readonly repeat?: 1 | 2;
   /** Control does not fall through to the next record. */
   readonly ends?: boolean;
   /** May fall through or jump: decoding goes on behind it. */
   readonly branches?: boolean;
-  /** Its availability checks: x87 (#NM by EM/TS, pending #MF), mmx (#UD by EM, #NM by TS), sse (#UD by EM/OSFXSR, #NM). */
-  readonly unit?: "x87" | "x87-control" | "mmx" | "sse" | "fxsave";
+  /** Its availability checks: x87 (#NM by EM/TS, pending #MF), mmx (#UD by EM, #NM by TS), sse (#UD by EM/OSFXSR, #NM), mmx-sse both. */
+  readonly unit?: "x87" | "x87-control" | "mmx" | "sse" | "mmx-sse" | "fxsave";
   /** Body inside the interpreter's dispatch loop rather than in a function of its own. */
   readonly hot?: boolean;
   /** Memory operand is written (or read and written): its segment must be writable. */
