@@ -32,6 +32,9 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const logFile = options.logFile === undefined ? undefined : createWriteStream(options.logFile);
   const uart = options.hasSerial ? new UartHost() : undefined;
   plugSerial(uart, options.serial);
+  /** Messages that would spoil the guest's screen. */
+  const later: string[] = [];
+  let terminal: HostTerminal | undefined;
 
   const client = await MachineThreadClient.start({
     spec,
@@ -42,7 +45,9 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     onTripleFault: options.onTripleFault,
     onLine: (tag, text) => {
       logFile?.write(`${tag} ${text}\n`);
-      if (tag === "W" || tag === "E" || (tag === "T" && logFile === undefined)) say(text);
+      const isForPerson = tag === "W" || tag === "E" || (tag === "T" && logFile === undefined);
+      if (isForPerson && terminal?.hasScreen) later.push(text);
+      else if (isForPerson) say(text);
     },
   });
 
@@ -53,19 +58,19 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   };
   const isTextScreen = options.display.kind === "text";
   const isInteractive = isTextScreen || options.serial.kind === "stdio";
-  const terminal = isInteractive
-    ? new HostTerminal({
-        onInput: (bytes) => {
-          if (isTextScreen) {
-            const codes = terminalToScancodes(Buffer.from(bytes).toString("latin1"));
-            client.request("scancodes", { bytes: codes }).catch(() => {});
-          } else if (uart?.send(bytes, () => terminal?.resumeInput()) === false) {
-            terminal?.pauseInput();
-          }
-        },
-        onQuit: () => quit(0),
-      })
-    : undefined;
+  if (isInteractive) {
+    terminal = new HostTerminal({
+      onInput: (bytes) => {
+        if (isTextScreen) {
+          const codes = terminalToScancodes(Buffer.from(bytes).toString("latin1"));
+          client.request("scancodes", { bytes: codes }).catch(() => {});
+        } else if (uart?.send(bytes, () => terminal?.resumeInput()) === false) {
+          terminal?.pauseInput();
+        }
+      },
+      onQuit: () => quit(0),
+    });
+  }
   const handlers = Object.entries(signals).map(([name, number]) => {
     const handler = () => quit(128 + number);
     process.on(name as NodeJS.Signals, handler);
@@ -92,6 +97,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     clearInterval(redraw);
     await uart?.close();
     terminal?.close();
+    for (const text of later) say(text);
     for (const remove of handlers) remove();
     process.off("SIGUSR1", onScreenshot);
     logFile?.end();

@@ -20,6 +20,7 @@ export class HostTerminal {
   #isAfterEscape = false;
   #hasScreen = false;
   #lastFrame: string[] = [];
+  #lastCursor = "";
   #isOpen = true;
 
   /** Takes standard input: raw if it is a terminal, else byte by byte as it comes. */
@@ -49,6 +50,11 @@ export class HostTerminal {
     this.#restore();
   }
 
+  /** The screen shows the guest: messages have to wait. */
+  get hasScreen(): boolean {
+    return this.#hasScreen;
+  }
+
   /** Draws the guest's text screen from the upper left corner; only lines that changed. */
   drawText(cells: TextCells | undefined): void {
     const lines = cells === undefined ? ["(graphics mode: use --display png:FILE)"] : textLines(cells);
@@ -63,9 +69,10 @@ export class HostTerminal {
     }
     this.#lastFrame = lines;
     const cursor = cells?.cursor;
-    if (cursor?.visible) output += `\x1b[?25h\x1b[${cursor.row + 1};${cursor.column + 1}H`;
-    else output += "\x1b[?25l";
-    process.stdout.write(output);
+    const shown = cursor?.visible ? `\x1b[?25h\x1b[${cursor.row + 1};${cursor.column + 1}H` : "\x1b[?25l";
+    if (output === "" && shown === this.#lastCursor) return;
+    this.#lastCursor = shown;
+    process.stdout.write(output + shown);
   }
 
   readonly #onData = (bytes: Buffer): void => {
