@@ -136,14 +136,20 @@ export class LinearMemory {
     return this.#readAcross(linear, 2, user);
   }
 
+  /** Unsigned. */
   read32(linear: number, user: boolean): number {
+    return this.readInt32(linear, user) >>> 0;
+  }
+
+  /** Signed: never a heap number, whatever the value. */
+  readInt32(linear: number, user: boolean): number {
     const offset = linear & 0xfff;
     if (offset <= 4092) {
       const entry = this.#i32[((user ? TLB_READ_USER : TLB_READ_SUPERVISOR) >> 2) + (linear >>> 12)];
-      if (entry !== 0) return this.#view.getUint32(((linear + entry) >>> 0) + TLB_BIAS, true);
+      if (entry !== 0) return this.#view.getInt32(((linear + entry) >>> 0) + TLB_BIAS, true);
       const gpa = this.#gpa(linear, user ? ACCESS_USER : ACCESS_READ);
       this.onWatchedAccess?.(linear, 4, false);
-      return this.#physical.read32(gpa);
+      return this.#physical.read32(gpa) | 0;
     }
     return this.#readAcross(linear, 4, user);
   }
@@ -178,7 +184,7 @@ export class LinearMemory {
       const gpa = i < firstBytes ? first + i : second + i - firstBytes;
       value |= this.#physical.read8(gpa) << (i * 8);
     }
-    return value >>> 0;
+    return value;
   }
 
   // --- writes ----------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ export function selectorError(selector: number): number {
 }
 
 export class Descriptor {
-  /** Linear address of the descriptor. */
+  /** Linear address of the descriptor (a 32-bit pattern, perhaps negative). */
   address = 0;
   low = 0;
   high = 0;
@@ -63,13 +63,13 @@ export class Descriptor {
   get isBig(): boolean {
     return (this.high & 0x400000) !== 0;
   }
+  /** Base, limit (in bytes, granularity applied) and gate offset are 32-bit patterns: `>>> 0` makes them unsigned. */
   get base(): number {
-    return ((this.low >>> 16) | ((this.high & 0xff) << 16) | (this.high & 0xff000000)) >>> 0;
+    return (this.low >>> 16) | ((this.high & 0xff) << 16) | (this.high & 0xff000000);
   }
-  /** In bytes, granularity applied. */
   get limit(): number {
     const limit = (this.low & 0xffff) | (this.high & 0xf0000);
-    return (this.high & 0x800000) !== 0 ? ((limit << 12) | 0xfff) >>> 0 : limit;
+    return (this.high & 0x800000) !== 0 ? (limit << 12) | 0xfff : limit;
   }
   /** As SEG_ATTRIBUTES holds it, usable. */
   get attributes(): number {
@@ -81,7 +81,7 @@ export class Descriptor {
     return this.low >>> 16;
   }
   get gateOffset(): number {
-    return this.isWideGate ? ((this.high & 0xffff0000) | (this.low & 0xffff)) >>> 0 : this.low & 0xffff;
+    return this.isWideGate ? (this.high & 0xffff0000) | (this.low & 0xffff) : this.low & 0xffff;
   }
   get gateParameters(): number {
     return this.high & 31;
@@ -102,15 +102,15 @@ export function fetchDescriptor(context: SystemContext, selector: number, into: 
   let address: number;
   if ((selector & 4) === 0) {
     if (offset + 7 > state.i32[GDTR_LIMIT >> 2]) return false;
-    address = state.u32[GDTR_BASE >> 2] + offset;
+    address = (state.i32[GDTR_BASE >> 2] + offset) | 0;
   } else {
     if ((state.segmentAttributes(SEG_LDTR) & ATTRIBUTE_USABLE) === 0) return false;
     if (offset + 7 > state.segmentLimit(SEG_LDTR)) return false;
-    address = state.segmentBase(SEG_LDTR) + offset;
+    address = (state.segmentBase(SEG_LDTR) + offset) | 0;
   }
-  into.address = address >>> 0;
-  into.low = linear.read32(into.address, false) | 0;
-  into.high = linear.read32((address + 4) >>> 0, false) | 0;
+  into.address = address;
+  into.low = linear.readInt32(address, false);
+  into.high = linear.readInt32((address + 4) | 0, false);
   return true;
 }
 
@@ -118,7 +118,7 @@ export function fetchDescriptor(context: SystemContext, selector: number, into: 
 export function markAccessed(context: SystemContext, descriptor: Descriptor): void {
   if ((descriptor.high & 0x100) !== 0) return;
   descriptor.high |= 0x100;
-  context.linear.write8((descriptor.address + 5) >>> 0, (descriptor.high >> 8) & 0xff, false);
+  context.linear.write8((descriptor.address + 5) | 0, (descriptor.high >> 8) & 0xff, false);
 }
 
 /** Puts a descriptor into a segment register. CS and SS also need deriveMode. */

@@ -53,9 +53,9 @@ export function readInnerStack(context: SystemContext, cpl: number, ext: number)
   const offset = isWide ? cpl * 8 + 4 : cpl * 4 + 2;
   if ((attributes & ATTRIBUTE_USABLE) === 0 || offset + (isWide ? 5 : 3) > state.segmentLimit(SEG_TR))
     throw new CpuFault(VECTOR_TS, selectorError(state.segmentSelector(SEG_TR)) | ext);
-  const address = (state.segmentBase(SEG_TR) + offset) >>> 0;
-  innerStack.pointer = isWide ? linear.read32(address, false) : linear.read16(address, false);
-  innerStack.selector = linear.read16((address + (isWide ? 4 : 2)) >>> 0, false);
+  const address = (state.segmentBase(SEG_TR) + offset) | 0;
+  innerStack.pointer = isWide ? linear.readInt32(address, false) : linear.read16(address, false);
+  innerStack.selector = linear.read16((address + (isWide ? 4 : 2)) | 0, false);
 }
 
 /** Fetches and checks the stack segment of `innerStack` for `cpl` into `into`. */
@@ -64,8 +64,9 @@ export function checkInnerStack(context: SystemContext, cpl: number, into: Descr
   checkStackDescriptor(context, innerStack.selector, cpl, VECTOR_TS, into, ext);
 }
 
+/** Offset and limit are 32-bit patterns. */
 function checkOffset(offset: number, limit: number): void {
-  if (offset > limit) throw new CpuFault(VECTOR_GP, 0);
+  if (offset >>> 0 > limit >>> 0) throw new CpuFault(VECTOR_GP, 0);
 }
 
 /** Loads CS from `code` with RPL = CPL = `cpl`, and EIP. */
@@ -133,7 +134,7 @@ function transferToTask(context: SystemContext, selector: number, source: "jump"
 export function jumpFar(context: SystemContext, selector: number, offset: number, nextEip: number): void {
   const { state } = context;
   if (!state.isProtected) {
-    checkOffset(offset >>> 0, state.segmentLimit(SEG_CS));
+    checkOffset(offset, state.segmentLimit(SEG_CS));
     loadRealSegment(state, SEG_CS, selector);
     state.eip = offset;
     deriveMode(state);
@@ -141,7 +142,7 @@ export function jumpFar(context: SystemContext, selector: number, offset: number
   }
   fetchTarget(context, selector, VECTOR_GP, code);
   let target = selector;
-  let entry = offset >>> 0;
+  let entry = offset;
   if (code.isCode) checkDirectCode(context, selector);
   else if (code.isSegment) throw new CpuFault(VECTOR_GP, selectorError(selector));
   else if (code.type === TYPE_CALL_GATE16 || code.type === TYPE_CALL_GATE32) {
@@ -172,7 +173,7 @@ export function callFar(
   if (!state.isProtected) {
     frame.useCurrent(0);
     frame.checkPushes(2, operandBytes);
-    checkOffset(offset >>> 0, state.segmentLimit(SEG_CS));
+    checkOffset(offset, state.segmentLimit(SEG_CS));
     frame.push(state.segmentSelector(SEG_CS), operandBytes);
     frame.push(nextEip, operandBytes);
     frame.commit();
@@ -184,7 +185,7 @@ export function callFar(
   fetchTarget(context, selector, VECTOR_GP, code);
   if (code.isCode) {
     checkDirectCode(context, selector);
-    callSameLevel(context, frame, selector, offset >>> 0, nextEip, operandBytes);
+    callSameLevel(context, frame, selector, offset, nextEip, operandBytes);
   } else if (code.isSegment) throw new CpuFault(VECTOR_GP, selectorError(selector));
   else if (code.type === TYPE_CALL_GATE16 || code.type === TYPE_CALL_GATE32)
     callGate(context, frame, selector, nextEip);
@@ -240,7 +241,7 @@ function callGate(context: SystemContext, frame: StackFrame, selector: number, n
   markAccessed(context, stackDescriptor);
   markAccessed(context, code);
 
-  const oldPointer = state.reg32(4);
+  const oldPointer = state.reg32(4) | 0;
   frame.push(state.segmentSelector(SEG_SS), operandBytes);
   frame.push(oldPointer, operandBytes);
   for (let i = count - 1; i >= 0; i--) frame.push(parameters[i], operandBytes);

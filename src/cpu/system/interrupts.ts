@@ -195,9 +195,9 @@ function deliverReal(
 ): void {
   const { state, linear } = context;
   if (vector * 4 + 3 > state.i32[IDTR_LIMIT >> 2]) throw new CpuFault(VECTOR_GP, vector * 8 + ERROR_IDT + ext);
-  const address = (state.u32[IDTR_BASE >> 2] + vector * 4) >>> 0;
+  const address = (state.i32[IDTR_BASE >> 2] + vector * 4) | 0;
   const offset = linear.read16(address, false);
-  const selector = linear.read16((address + 2) >>> 0, false);
+  const selector = linear.read16((address + 2) | 0, false);
   frame.useCurrent(ext);
   frame.checkPushes(3, 2);
   frame.push(flags, 2);
@@ -223,9 +223,9 @@ function deliverProtected(
   const { state, linear } = context;
   const gateError = vector * 8 + ERROR_IDT + ext;
   if (vector * 8 + 7 > state.i32[IDTR_LIMIT >> 2]) throw new CpuFault(VECTOR_GP, gateError);
-  const address = (state.u32[IDTR_BASE >> 2] + vector * 8) >>> 0;
-  gate.low = linear.read32(address, false) | 0;
-  gate.high = linear.read32((address + 4) >>> 0, false) | 0;
+  const address = (state.i32[IDTR_BASE >> 2] + vector * 8) | 0;
+  gate.low = linear.readInt32(address, false);
+  gate.high = linear.readInt32((address + 4) | 0, false);
   const { type } = gate;
   const isKnown =
     gate.isSystem &&
@@ -255,7 +255,7 @@ function deliverProtected(
     const sizeBytes = gate.isWideGate ? 4 : 2;
     frame.useCurrent(ext);
     frame.checkPushes(errorCode === NO_ERROR_CODE ? 3 : 4, sizeBytes);
-    if (gate.gateOffset > code.limit) throw new CpuFault(VECTOR_GP, ext);
+    if (gate.gateOffset >>> 0 > code.limit >>> 0) throw new CpuFault(VECTOR_GP, ext);
     markAccessed(context, code);
     pushReturn(context, frame, flags, returnEip, errorCode, sizeBytes);
     frame.commit();
@@ -282,7 +282,7 @@ function enterInner(
   checkInnerStack(context, newCpl, stackDescriptor, ext);
   frame.useNew(stackDescriptor, innerStack.pointer, newCpl, selectorError(stackSelector) | ext);
   frame.checkPushes((isV86 ? 9 : 5) + (errorCode === NO_ERROR_CODE ? 0 : 1), sizeBytes);
-  if (gate.gateOffset > code.limit) throw new CpuFault(VECTOR_GP, ext);
+  if (gate.gateOffset >>> 0 > code.limit >>> 0) throw new CpuFault(VECTOR_GP, ext);
   markAccessed(context, stackDescriptor);
   markAccessed(context, code);
 
@@ -293,7 +293,7 @@ function enterInner(
     frame.push(state.segmentSelector(SEG_ES), sizeBytes);
   }
   frame.push(state.segmentSelector(SEG_SS), sizeBytes);
-  frame.push(state.reg32(4), sizeBytes);
+  frame.push(state.reg32(4) | 0, sizeBytes);
   pushReturn(context, frame, flags, returnEip, errorCode, sizeBytes);
   state.cpl = newCpl;
   if (isV86) {

@@ -149,7 +149,7 @@ export function loadTaskRegister(context: SystemContext, selector: number): void
     throw new CpuFault(VECTOR_GP, error);
   if (!scratch.isPresent) throw new CpuFault(VECTOR_NP, error);
   scratch.high |= 0x200;
-  linear.write8((scratch.address + 5) >>> 0, (scratch.high >> 8) & 0xff, false);
+  linear.write8((scratch.address + 5) | 0, (scratch.high >> 8) & 0xff, false);
   loadFromDescriptor(state, SEG_TR, selector & 0xffff, scratch);
 }
 
@@ -185,7 +185,7 @@ const LAR_TYPES = new Set([
 /** LSL: sets ZF; the byte-granular limit (unsigned) if ZF, else -1 and the register stays. */
 export function loadSegmentLimit(context: SystemContext, selector: number): number {
   const ok = isVisible(context, selector) && (scratch.isSegment || LSL_TYPES.has(scratch.type));
-  return setZero(context.state, ok) ? scratch.limit : -1;
+  return setZero(context.state, ok) ? scratch.limit >>> 0 : -1;
 }
 const LSL_TYPES = new Set([TYPE_TSS16_AVAILABLE, TYPE_LDT, TYPE_TSS16_BUSY, TYPE_TSS32_AVAILABLE, TYPE_TSS32_BUSY]);
 

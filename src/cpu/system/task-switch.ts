@@ -106,7 +106,7 @@ function switchTask(
   const { state, linear, walker } = context;
   const error = selectorError(selector) | ext;
   const isWide = target.isWideGate;
-  if (target.limit < (isWide ? MINIMUM_LIMIT32 : MINIMUM_LIMIT16)) throw new CpuFault(VECTOR_TS, error);
+  if (target.limit >>> 0 < (isWide ? MINIMUM_LIMIT32 : MINIMUM_LIMIT16)) throw new CpuFault(VECTOR_TS, error);
   const newBase = target.base;
   const oldSelector = state.segmentSelector(SEG_TR);
   const oldBase = state.segmentBase(SEG_TR);
@@ -156,7 +156,7 @@ function switchTask(
   loadSegments(context, image, ext);
 
   const codeLimit = state.segmentLimit(SEG_CS);
-  if (image.eip > codeLimit) throw new CpuFault(VECTOR_GP, ext);
+  if (image.eip >>> 0 > codeLimit) throw new CpuFault(VECTOR_GP, ext);
   return image.isTraced;
 }
 
