@@ -86,6 +86,7 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
 
   // Timers, ports and power.
   const pit = devices.createPit();
+  const dma = devices.createDma();
   const rtc = devices.createRtc({
     wallClock: core.wallClock,
     isUtc: spec.rtcUseUtc,
@@ -115,7 +116,7 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
           expansionRom: firmware.videoRom,
         });
 
-  const platform: Device[] = [pic, i440fx, piix3, pit, rtc, systemPorts, ps2, acpiPm];
+  const platform: Device[] = [pic, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
   const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
   const all: Device[] = [...platform, ...uarts, ...storage, ...(vga ? [vga] : []), ...ownFirmware];
   for (const device of all) {
