@@ -288,6 +288,26 @@ function isFlatData(state: CpuState, seg: number): boolean {
 }
 
 /**
+ * Derives what a load of a data or stack segment can change in the mode word: MODE_FLAT and MODE_STACK32. Cheaper than
+ * deriveMode.
+ */
+export function deriveFlat(state: CpuState): void {
+  let mode = state.i32[L.MODE >> 2] & ~(L.MODE_FLAT | L.MODE_STACK32);
+  if ((state.segmentAttributes(L.SEG_SS) & ATTRIBUTE_BIG) !== 0) mode |= L.MODE_STACK32;
+  if (isFlat(state)) mode |= L.MODE_FLAT;
+  state.i32[L.MODE >> 2] = mode;
+}
+
+function isFlat(state: CpuState): boolean {
+  return (
+    state.i32[(L.SEG_BASE >> 2) + L.SEG_CS * 2] === 0 &&
+    isFlatData(state, L.SEG_DS) &&
+    isFlatData(state, L.SEG_ES) &&
+    isFlatData(state, L.SEG_SS)
+  );
+}
+
+/**
  * Derives the mode word from CR0, CR4, EFLAGS.VM, CPL and the segments. To be called after any change of those (loads of
  * DS and ES included, because of MODE_FLAT). Segments are derived again when protected mode or alignment checking changed.
  */
@@ -309,13 +329,7 @@ export function deriveMode(state: CpuState): void {
   if ((flags & FLAG_VM) !== 0) mode |= L.MODE_V86;
   if (isUser) mode |= L.MODE_USER;
   if ((cr0 & CR0_PG) !== 0) mode |= L.MODE_PAGING;
-  if (
-    state.i32[(L.SEG_BASE >> 2) + L.SEG_CS * 2] === 0 &&
-    isFlatData(state, L.SEG_DS) &&
-    isFlatData(state, L.SEG_ES) &&
-    isFlatData(state, L.SEG_SS)
-  )
-    mode |= L.MODE_FLAT;
+  if (isFlat(state)) mode |= L.MODE_FLAT;
   if ((cr0 & (CR0_EM | CR0_TS)) !== 0) mode |= L.MODE_NO_FPU | L.MODE_NO_SSE;
   if ((state.cr4 & CR4_OSFXSR) === 0) mode |= L.MODE_NO_SSE;
   state.i32[L.MODE >> 2] = mode;

@@ -269,17 +269,39 @@ export class LinearMemory {
 
   load(linear: number, sizeBytes: number): number {
     const user = (this.#i32[MODE >> 2] & MODE_USER) !== 0;
-    if (!this.#admits(linear, sizeBytes, user ? ACCESS_USER : ACCESS_READ)) return 0;
-    if (sizeBytes === 4) return this.read32(linear, user) | 0;
-    return sizeBytes === 2 ? this.read16(linear, user) : this.read8(linear, user);
+    const access = user ? ACCESS_USER : ACCESS_READ;
+    const offset = linear & 0xfff;
+    if (offset + sizeBytes > 4096)
+      return this.#admits(linear, sizeBytes, access) ? this.#readAcross(linear, sizeBytes, user) : 0;
+    const page = this.translate(linear, access);
+    if (page < 0) {
+      this.recordFault();
+      return 0;
+    }
+    this.onWatchedAccess?.(linear, sizeBytes, false);
+    const gpa = page * 4096 + offset;
+    if (sizeBytes === 4) return this.#physical.read32(gpa) | 0;
+    return sizeBytes === 2 ? this.#physical.read16(gpa) : this.#physical.read8(gpa);
   }
 
   store(linear: number, sizeBytes: number, value: number): void {
     const user = (this.#i32[MODE >> 2] & MODE_USER) !== 0;
-    if (!this.#admits(linear, sizeBytes, user ? ACCESS_USER | ACCESS_WRITE : ACCESS_WRITE)) return;
-    if (sizeBytes === 4) this.write32(linear, value, user);
-    else if (sizeBytes === 2) this.write16(linear, value, user);
-    else this.write8(linear, value, user);
+    const access = user ? ACCESS_USER | ACCESS_WRITE : ACCESS_WRITE;
+    const offset = linear & 0xfff;
+    if (offset + sizeBytes > 4096) {
+      if (this.#admits(linear, sizeBytes, access)) this.#writeAcross(linear, sizeBytes, value, user);
+      return;
+    }
+    const page = this.translate(linear, access);
+    if (page < 0) {
+      this.recordFault();
+      return;
+    }
+    this.onWatchedAccess?.(linear, sizeBytes, true);
+    const gpa = page * 4096 + offset;
+    if (sizeBytes === 4) this.#physical.write32(gpa, value);
+    else if (sizeBytes === 2) this.#physical.write16(gpa, value);
+    else this.#physical.write8(gpa, value);
   }
 
   /** As `probe` at the current privilege; answers false with FAULT set. For wide and read-modify-write accesses. */

@@ -154,6 +154,36 @@ describe("flushes", () => {
     expect(cpu.linear.read32(0x1000, false)).toBe(5);
   });
 
+  test("A20 closes and opens at once", () => {
+    const cpu = new TestCpu();
+    cpu.poke32(0x100040, 7);
+    expect(cpu.linear.read32(0x100040, false)).toBe(7);
+    cpu.system.setA20(false);
+    cpu.linear.write32(0x100040, 8, false);
+    expect([cpu.peek32(0x40), cpu.peek32(0x100040)]).toEqual([8, 7]);
+    cpu.system.setA20(true);
+    expect(cpu.linear.read32(0x100040, false)).toBe(7);
+  });
+
+  test("a small forgiving TLB sees a changed page table without INVLPG after some hundred other pages", () => {
+    const cpu = paged({ capacityPages: 256, isForgiving: true });
+    for (let page = 0x80; page < 0x300; page++) map(cpu, page, 0x40);
+    cpu.poke32(0x41000, 1);
+    cpu.poke32(0x42000, 2);
+    map(cpu, 1, 0x41);
+    expect(cpu.linear.read32(0x1000, false)).toBe(1);
+    map(cpu, 1, 0x42);
+    expect(cpu.linear.read32(0x1000, false)).toBe(1);
+    for (let page = 0x80; page < 0x280; page++) cpu.linear.read8(page << 12, false);
+    expect(cpu.linear.read32(0x1000, false)).toBe(2);
+    map(cpu, 1, 0x41, P | RW | G);
+    cpu.system.writeControl(3, DIRECTORY);
+    expect(cpu.linear.read32(0x1000, false)).toBe(1);
+    map(cpu, 1, 0x42, P | RW | G);
+    cpu.system.writeControl(3, DIRECTORY);
+    expect(cpu.linear.read32(0x1000, false)).toBe(2);
+  });
+
   test("code entries: set, flushed by privilege, dropped with their page", () => {
     const cpu = paged();
     map(cpu, 1, 0x41);

@@ -72,6 +72,11 @@ class PageList {
 export interface TlbOptions {
   /** Pages kept in each of the two sets (global and not). Default 16,384; 4 in the coherence tests; some hundred for Windows 9x. */
   readonly capacityPages?: number;
+  /**
+   * For Windows 9x, which misses invalidations that small TLBs hid: CR3 loads drop global pages too, and switches of task
+   * and in and out of V86 mode drop everything.
+   */
+  readonly isForgiving?: boolean;
 }
 
 export class Tlb {
@@ -89,12 +94,14 @@ export class Tlb {
   readonly #slowPage = new Int32Array(SLOW_SLOTS).fill(-1);
   readonly #slowGpaPage = new Int32Array(SLOW_SLOTS);
   readonly #slowAccess = new Int32Array(SLOW_SLOTS);
+  readonly #isForgiving: boolean;
   /** Linear pages with data breakpoints: never valid in the tables. */
   #watched: readonly number[] = [];
 
   constructor(state: CpuState, options: TlbOptions = {}) {
     const capacity = Math.max(1, options.capacityPages ?? 16384);
     this.#i32 = state.i32;
+    this.#isForgiving = options.isForgiving ?? false;
     this.#local = new PageList(capacity);
     this.#global = new PageList(capacity);
     this.#codeSupervisor = new PageList(Math.min(capacity, 4096));
@@ -184,9 +191,15 @@ export class Tlb {
 
   /** Drops everything, or (`keepGlobal`, a CR3 load) everything but global pages. */
   flushAll(keepGlobal: boolean): void {
+    const keep = keepGlobal && !this.#isForgiving;
     this.#slowPage.fill(-1);
-    this.#flushList(this.#local, IN_LOCAL_LIST, keepGlobal);
-    if (!keepGlobal) this.#flushList(this.#global, IN_GLOBAL_LIST, false);
+    this.#flushList(this.#local, IN_LOCAL_LIST, keep);
+    if (!keep) this.#flushList(this.#global, IN_GLOBAL_LIST, false);
+  }
+
+  /** A switch of task, or in or out of V86 mode. */
+  modeSwitched(): void {
+    if (this.#isForgiving) this.flushAll(false);
   }
 
   /** INVLPG: drops the page that contains the linear address, global or not. */

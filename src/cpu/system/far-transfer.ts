@@ -407,6 +407,7 @@ function returnToV86(context: SystemContext, frame: StackFrame, offset: number, 
   const stackSelector = frame.peek(16, 4) & 0xffff;
   for (let i = 0; i < 4; i++) v86Selectors[i] = frame.peek(20 + i * 4, 4) & 0xffff;
   checkOffset(offset, 0xffff);
+  context.tlb.modeSwitched();
   state.cpl = 3;
   state.eflags = flags;
   deriveMode(state);

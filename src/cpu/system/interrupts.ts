@@ -297,6 +297,7 @@ function enterInner(
   pushReturn(context, frame, flags, returnEip, errorCode, sizeBytes);
   state.cpl = newCpl;
   if (isV86) {
+    context.tlb.modeSwitched();
     state.systemFlags &= ~FLAG_VM;
     loadNull(state, SEG_GS, 0);
     loadNull(state, SEG_FS, 0);

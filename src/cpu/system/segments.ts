@@ -3,7 +3,7 @@
  * VERR, VERW, ARPL). None of these functions touches EIP.
  */
 import { ATTRIBUTE_USABLE, SEG_CS, SEG_LDTR, SEG_SS, SEG_TR } from "../layout.ts";
-import { ATTRIBUTE_BIG, ATTRIBUTE_GRANULAR, type CpuState, deriveMode, FLAG_ZF, V86_ATTRIBUTES } from "../state.ts";
+import { ATTRIBUTE_BIG, ATTRIBUTE_GRANULAR, type CpuState, deriveFlat, FLAG_ZF, V86_ATTRIBUTES } from "../state.ts";
 import type { SystemContext } from "./context.ts";
 import {
   Descriptor,
@@ -48,7 +48,7 @@ export function loadSegment(context: SystemContext, seg: number, selector: numbe
   if (!state.isProtected) loadRealSegment(state, seg, selector);
   else if (seg === SEG_SS) loadStackSegment(context, selector);
   else loadDataSegment(context, seg, selector);
-  deriveMode(state);
+  deriveFlat(state);
 }
 
 function loadStackSegment(context: SystemContext, selector: number): void {

@@ -94,6 +94,14 @@ export class System {
     deriveAll(this.#state);
   }
 
+  /** The A20 gate: bit 20 of physical addresses is forced to 0 while it is closed. Effective with the next access. */
+  setA20(isOpen: boolean): void {
+    const mask = isOpen ? -1 : ~0x100000;
+    if (this.#state.i32[L.A20_MASK >> 2] === mask) return;
+    this.#state.i32[L.A20_MASK >> 2] = mask;
+    this.#context.tlb.flushAll(false);
+  }
+
   // --- events ----------------------------------------------------------------------------------------------------
 
   /** [EIP] Delivers a fault; EIP is the faulting instruction. Handles double and triple faults. */

@@ -149,6 +149,7 @@ function switchTask(
     if (pdptes !== undefined) walker.storePdptes(pdptes);
     context.tlb.flushAll(true);
   }
+  context.tlb.modeSwitched();
   for (let i = 0; i < 8; i++) state.setReg32(i, image.registers[i]);
   state.eip = image.eip;
   state.eflags = source === "call" ? image.flags | FLAG_NT : image.flags;
