@@ -60,6 +60,20 @@ describe("raw images", () => {
     medium.close();
   });
 
+  it("stays raw when it is said to be, whatever the guest wrote to its start", () => {
+    const path = join(folder, "disk.img");
+    createRaw(path, { sizeBytes: 1 << 20, variant: "Fixed" });
+    const medium = openMedium(path, disk);
+    const sector = new Uint8Array(512);
+    sector.set([0x7f, 0x10, 0xda, 0xbe], 0x40);
+    write(medium, 0, sector);
+    medium.close();
+    expect(() => openMedium(path, { kind: "disk", readOnly: false })).toThrow(/VDI/);
+    const again = openMedium(path, disk);
+    expect(again.sizeBytes).toBe(1 << 20);
+    again.close();
+  });
+
   it("refuses, in one line, what is no medium", () => {
     const file = (name: string, bytes: Uint8Array) => {
       writeFileSync(join(folder, name), bytes);
