@@ -65,7 +65,7 @@ function choice(path: string, attribute: string, fallback: string, spellings: re
 }
 
 const transfer = [
-  "disabled=Disabled",
+  "disabled=Disabled=disabled",
   "hosttoguest=HostToGuest",
   "guesttohost=GuestToHost",
   "bidirectional=Bidirectional",

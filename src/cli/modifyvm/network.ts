@@ -128,7 +128,7 @@ export const networkOptions = inGroup("Network", [
     "nic-trace nictrace",
     "onoff",
     (adapter, value) => adapter.setAttribute("trace", String(parseOnOff(value))),
-    { status: "warned", example: ["on"] },
+    { status: "stored", example: ["on"] },
   ),
   adapterOption("nic-trace-file nictracefile", "text", (adapter, value) => adapter.setAttribute("tracefile", value), {
     status: "stored",

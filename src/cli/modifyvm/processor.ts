@@ -64,7 +64,7 @@ export const processorOptions = inGroup("Memory and CPU", [
     example: ["Intel 80386"],
     note: "`host` works",
   }),
-  onOff("pae", settings.pae, { example: ["off"] }),
+  onOff("pae", settings.pae, { example: ["on"] }),
   onOff("long-mode longmode", settings.longMode, {
     status: "warned",
     note: "a VM with a 64-bit OS type refuses to start with `on`",

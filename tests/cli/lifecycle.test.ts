@@ -1,0 +1,137 @@
+/** A VM's life on the command line: start, pause, keys, pictures, power off, and what happens to a killed one. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { sessionOf } from "../../src/config/machine-session.ts";
+import { Sandbox } from "./sandbox.ts";
+
+const silent = { stdout: "", stderr: "", code: 0 };
+
+function machine(): { box: Sandbox; settings: string; pid: () => number | undefined } {
+  const box = new Sandbox();
+  box.ok("createvm", "--name", "vm", "--register");
+  box.ok("modifyvm", "vm", "--memory", "32", "--nic1", "none");
+  const settings = box.path("VirtualBox VMs/vm/vm.vbox");
+  const pid = () => {
+    const session = sessionOf(settings);
+    return session.kind === "alive" ? session.pid : undefined;
+  };
+  onTestFinished(() => {
+    const running = pid();
+    if (running) process.kill(running, "SIGKILL");
+  });
+  return { box, settings, pid };
+}
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 50) {
+    if (isSo()) return;
+    await sleep(50);
+  }
+  throw new Error(`still not: ${what}`);
+}
+
+test("start, look, control, power off, delete", async () => {
+  const { box, pid } = machine();
+  const started = box.anneau("startvm", "vm", "--type", "headless");
+  expect(started).toEqual({
+    stdout: 'Waiting for VM "vm" to power on...\nVM "vm" has been successfully started.\n',
+    stderr: "",
+    code: 0,
+  });
+  expect(pid()).toBeGreaterThan(0);
+  expect(box.ok("list", "runningvms")).toBe(box.ok("list", "vms"));
+  expect([box.info("vm").get("VMState"), box.info("vm").get("SessionName")]).toEqual(["running", "headless"]);
+  expect(box.ok("showvminfo", "vm")).toMatch(/^State: {23}running \(since /m);
+
+  const second = box.vboxManage("startvm", "vm", "--type", "headless");
+  expect(second.code).toBe(1);
+  expect(second.stderr).toContain("The machine 'vm' is already locked by a session (or being locked or unlocked)");
+  expect(second.stderr).toContain("VBOX_E_INVALID_OBJECT_STATE");
+  for (const args of [
+    ["modifyvm", "vm", "--memory", "64"],
+    ["unregistervm", "vm", "--delete"],
+    ["storagectl", "vm", "--name", "IDE", "--add", "ide"],
+  ]) {
+    const refused = box.vboxManage(...args);
+    expect([refused.code, refused.stderr], args[0]).toEqual([
+      1,
+      expect.stringContaining("already locked by a session"),
+    ]);
+  }
+
+  expect(box.anneau("controlvm", "vm", "pause")).toEqual(silent);
+  expect(box.info("vm").get("VMState")).toBe("paused");
+  expect(box.anneau("controlvm", "vm", "resume", "--type", "headless")).toEqual(silent);
+  expect(box.info("vm").get("VMState")).toBe("running");
+  expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c", "9c")).toEqual(silent);
+  expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c 9c 1e")).toEqual(silent);
+  expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1g").code).toBe(1);
+  expect(box.anneau("controlvm", "vm", "keyboardputstring", "Hello, world", "again")).toEqual(silent);
+  expect(box.anneau("controlvm", "vm", "screenshotpng", "shot.png")).toEqual(silent);
+  expect(readFileSync(box.path("shot.png")).subarray(1, 4).toString()).toBe("PNG");
+  expect(box.anneau("controlvm", "vm", "reset")).toEqual(silent);
+  expect(box.anneau("controlvm", "vm", "savestate")).toMatchObject({ code: 1 });
+
+  const off = box.anneau("controlvm", "vm", "poweroff");
+  expect([off.code, off.stdout]).toEqual([0, ""]);
+  expect(off.stderr).toMatch(/^0%\.\.\..*100%\n$/);
+  // Clients look and delete at once.
+  expect(box.info("vm").get("VMState")).toBe("poweroff");
+  const again = box.vboxManage("controlvm", "vm", "poweroff");
+  expect([again.code, again.stderr]).toEqual([1, "VBoxManage: error: Machine 'vm' is not currently running.\n"]);
+  expect(box.ok("showvminfo", "vm", "--log", "0").length).toBeGreaterThan(10);
+  expect(box.anneau("unregistervm", "vm", "--delete").code).toBe(0);
+  expect(existsSync(box.path("VirtualBox VMs/vm"))).toBe(false);
+});
+
+test("a killed VM process is aborted, holds nothing, and starts again", async () => {
+  const { box, settings, pid } = machine();
+  box.ok("createhd", "--filename", "vm.vdi", "--size", "10");
+  box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
+  box.ok(
+    "storageattach",
+    "vm",
+    "--storagectl",
+    "IDE",
+    "--port",
+    "0",
+    "--device",
+    "0",
+    "--type",
+    "hdd",
+    "--medium",
+    "vm.vdi",
+  );
+  box.ok("startvm", "vm", "--type", "headless");
+  await until("the disk is locked", () => box.ok("list", "hdds").includes("State:          locked write"));
+  process.kill(pid() as number, "SIGKILL");
+  await until("the process is gone", () => pid() === undefined);
+  expect(box.info("vm").get("VMState")).toBe("aborted");
+  expect(box.ok("list", "runningvms")).toBe("");
+  expect(box.ok("list", "hdds")).toContain("State:          created");
+  // Settings may change; the state stays on record until the next start.
+  expect(box.anneau("modifyvm", "vm", "--memory", "48")).toEqual(silent);
+  expect(box.info("vm").get("VMState")).toBe("aborted");
+  expect(readFileSync(settings, "utf8")).toContain('aborted="true"');
+  box.ok("startvm", "vm", "--type", "headless");
+  expect(box.info("vm").get("VMState")).toBe("running");
+  box.ok("controlvm", "vm", "poweroff");
+  expect(box.info("vm").get("VMState")).toBe("poweroff");
+  const left = readdirSync(box.path("VirtualBox VMs/vm")).filter((name) => /lock|session|tmp/.test(name));
+  expect(left).toEqual([]);
+});
+
+test("what is stored but not carried out is said once, at start", () => {
+  const { box } = machine();
+  box.ok("modifyvm", "vm", "--clipboard", "bidirectional", "--hpet", "on", "--graphicscontroller", "vmsvga");
+  const { stderr, code } = box.vboxManage("startvm", "vm", "--type", "headless");
+  expect(code).toBe(0);
+  expect(stderr.split("\n").sort()).toEqual([
+    "",
+    "VBoxManage: warning: 'vm': not carried out: the HPET",
+    "VBoxManage: warning: 'vm': not carried out: the graphics controller VMSVGA: the guest has VBoxVGA",
+    "VBoxManage: warning: 'vm': not carried out: the shared clipboard",
+  ]);
+  box.ok("controlvm", "vm", "poweroff");
+});
