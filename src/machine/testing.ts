@@ -192,7 +192,7 @@ export class TestPc {
     const { cpu, loop } = this.machine;
     const end = cpu.instructionCount + maxInstructions;
     // Idle turns execute nothing; a guest that only sleeps ends too.
-    for (let idleTurns = 0; idleTurns < 10_000_000; ) {
+    for (let idleTurns = 0; idleTurns < 1_000_000; ) {
       if (isDone()) return true;
       const before = cpu.instructionCount;
       if (before >= end || !loop.step(false, end - before)) return isDone();

@@ -102,7 +102,10 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     process.off("SIGUSR1", onScreenshot);
     logFile?.end();
   }
-  if (options.display.kind === "png" && client.lastScreen) writePng(options.display.path, client.lastScreen);
+  if (options.display.kind === "png") {
+    if (client.lastScreen) writePng(options.display.path, client.lastScreen);
+    else say("no picture: the screen is off");
+  }
   if (options.statistics) say(describeStatistics(outcome.statistics, performance.now() - startMs));
   if (outcome.kind === "died") {
     say(`the guest died: ${outcome.cause}\n${outcome.registers}`);

@@ -114,6 +114,8 @@ export type MachineOutcome =
 export type MachineMessage =
   | { readonly reply: number; readonly result?: unknown; readonly error?: string }
   | { readonly event: "ready" }
+  /** It cannot start, for a reason that a person can act on. */
+  | { readonly event: "refused"; readonly message: string }
   | { readonly event: "reset" }
   /** A last picture is taken before the machine goes, for screenshots at exit. */
   | { readonly event: "ended"; readonly outcome: MachineOutcome; readonly screen?: ScreenImage };

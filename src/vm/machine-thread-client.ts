@@ -42,6 +42,7 @@ export class MachineThreadClient {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #outcome: MachineOutcome | undefined;
+  #refusal: AnneauError | undefined;
   #hasExited = false;
 
   private constructor(
@@ -71,6 +72,7 @@ export class MachineThreadClient {
       if ("reply" in message) this.#settle(message.reply, message.result, message.error);
       else if (message.event === "ready") onReady();
       else if (message.event === "reset") onReset?.();
+      else if (message.event === "refused") this.#refusal = new AnneauError(message.message);
       else {
         this.#outcome = message.outcome;
         this.lastScreen = message.screen;
@@ -87,6 +89,7 @@ export class MachineThreadClient {
           this.#hasExited = true;
           this.#port.close();
           this.#drainLog(onLine);
+          failure ??= this.#refusal;
           failure ??= this.#outcome === undefined ? new AnneauError(`the machine's thread ended (${code})`) : undefined;
           for (const { reject } of this.#pending.values()) reject(new AnneauError("the machine is gone"));
           this.#pending.clear();

@@ -4,7 +4,7 @@
  * the doorbell has rung, text leaves through the shared log ring.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { AnneauError } from "../base/errors.ts";
+import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Machine } from "../machine/machine.ts";
 import { assemblePc } from "../machine/pc.ts";
@@ -117,6 +117,10 @@ class MachineThread {
       );
       thread = new MachineThread(config.port, machine, uarts, ide, floppies);
       thread.run(config.startPaused === true);
+    } catch (error) {
+      // Classes of errors do not survive the way to the main thread.
+      if (!(error instanceof AnneauError) || error instanceof InternalError) throw error;
+      config.port.postMessage({ event: "refused", message: error.message } satisfies MachineMessage);
     } finally {
       for (const drive of drives) drive.close();
       config.port.close();
