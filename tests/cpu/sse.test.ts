@@ -49,7 +49,7 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
       const immediate = n % 3 === 0 ? random() & 7 : random() & 0xff;
       const item = cases.add(encode(row, { isMemory: form === "m", reg, rm: random() & 7, immediate, address }));
       fill(item, lanes, random);
-      if (row.mnemonic.startsWith("maskmov")) item.setGpr(7, AREA + (random() & 0xff));
+      if (row.mnemonic.startsWith("maskmov")) item.setGpr(7, AREA + (random() % 240));
       if (row.mnemonic === "ldmxcsr" && n % 2 === 0)
         item.setMemory(
           0,
@@ -88,7 +88,11 @@ function compareAll(cases: CaseList, options: CompareOptions = {}): string[] {
 
 /** Approximations: compared by the error they may have, in sse-float.test.ts. */
 const approximations = new Set(["rcpps", "rcpss", "rsqrtps", "rsqrtss"]);
-const options: { [mnemonic: string]: CompareOptions } = {};
+const options: { [mnemonic: string]: CompareOptions } = {
+  movq: { isTopKeptByFault: false },
+  movd: { isTopKeptByFault: false },
+  movntq: { isTopKeptByFault: false },
+};
 
 describe.each([
   ["MMX and packed integers", mmxRows],

@@ -120,7 +120,10 @@ export const maskedMove: Semantics = (b, i) => {
   if (isMmx) enterMmx(b);
 };
 
-export const emms: Semantics = (b) => b.setState(L.FPU_TAGS, b.i32(0));
+export const emms: Semantics = (b) => {
+  b.setState(L.FPU_TOP, b.i32(0));
+  b.setState(L.FPU_TAGS, b.i32(0));
+};
 
 /** CLFLUSH checks its address as a load of one byte would, and then does nothing. */
 export const clflush: Semantics = (b) => {
