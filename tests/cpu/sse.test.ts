@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { mmxRows } from "../../src/cpu/table/mmx.ts";
 import type { Row } from "../../src/cpu/table/row.ts";
 import { sseRows } from "../../src/cpu/table/sse.ts";
-import { AREA, CaseList, fx } from "./native/case-format.ts";
+import { AREA, AREA_BYTES, CaseList, fx } from "./native/case-format.ts";
 import { type CompareOptions, describeCase, differences } from "./native/compare.ts";
 import { encode, formsOf } from "./native/encode.ts";
 import { EngineRunner } from "./native/engine-runner.ts";
@@ -20,6 +20,7 @@ beforeAll(async () => {
 
 const CASES_PER_FORM = 60;
 const SHOWN = 5;
+const END = AREA + AREA_BYTES;
 
 /** Which numbers an instruction's lanes hold. */
 function lanesOf(row: Row): Lanes {
@@ -34,31 +35,34 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
   const { forms } = formsOf(row);
   const lanes = lanesOf(row);
   const before = cases.length;
+  const isImage = row.operands[0] === "M512";
   const isAligned = row.operands.some((code) => /^[WM](x|512)$/.test(code)) && !/^mov(u|dqu)/.test(row.mnemonic);
   for (const form of forms) {
     for (let n = 0; n < CASES_PER_FORM; n++) {
       // Now and then misaligned, or over the end of the page.
       const special = n % 20;
+      const within = random() & (isAligned ? 0x1f0 : 0x1ff) & ~8;
       const address =
-        special === 19
-          ? AREA + 251
-          : special === 18
-            ? AREA + 240 + (random() & 15)
-            : AREA + (random() & (isAligned ? 0xf0 : 0xff) & ~8);
+        special === 19 ? END - 5 : special === 18 ? END - 16 + (random() & 15) : AREA + (isImage ? 0 : within);
       const reg = random() & 7;
       const immediate = n % 3 === 0 ? random() & 7 : random() & 0xff;
       const item = cases.add(encode(row, { isMemory: form === "m", reg, rm: random() & 7, immediate, address }));
       fill(item, lanes, random);
-      if (row.mnemonic.startsWith("maskmov")) item.setGpr(7, AREA + (random() % 240));
+      if (row.mnemonic.startsWith("maskmov")) item.setGpr(7, AREA + (random() % (AREA_BYTES - 16)));
       if (row.mnemonic === "ldmxcsr" && n % 2 === 0)
         item.setMemory(
           0,
           new Uint8Array(256).map((_, at) => (at % 4 < 2 ? random() : 0)),
         );
-      if (row.mnemonic === "fxrstor") continue;
+      if (row.mnemonic === "fxrstor") item.setMemory(fx.mxcsr, mxcsrImage(random));
     }
   }
   return cases.length - before;
+}
+
+/** MXCSR in memory, now and then with a bit that does not exist. */
+function mxcsrImage(random: () => number): Uint8Array {
+  return Uint8Array.of(random(), random(), random() % 8 === 0 ? 1 : 0, 0);
 }
 
 /** A random state. */
@@ -72,7 +76,7 @@ function fill(item: ReturnType<CaseList["add"]>, lanes: Lanes, random: () => num
   item.setFx16(fx.fsw, (random() & 7) << 11);
   item.setFx16(fx.ftw, random() & 0xff);
   item.setEflags(0x202 | (random() & 0x8d5));
-  for (let at = 0; at < 256; at += 16) item.setMemory(at, vector(lanes, random));
+  for (let at = 0; at < AREA_BYTES; at += 16) item.setMemory(at, vector(lanes, random));
 }
 
 function compareAll(cases: CaseList, options: CompareOptions = {}): string[] {

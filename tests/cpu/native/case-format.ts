@@ -8,7 +8,7 @@
  *   values.ts          edge values for integers, single, double and packed operands
  *   compare.ts         differences between two outcomes, with masks for what is undefined
  *
- * A case is: up to 16 code bytes, eight general registers, EFLAGS, an FXSAVE image (x87 or MMX, XMM, MXCSR) and 256
+ * A case is: up to 16 code bytes, eight general registers, EFLAGS, an FXSAVE image (x87 or MMX, XMM, MXCSR) and 512
  * bytes of memory at AREA, with nothing mapped behind them. An outcome is the same state afterwards and how it ended:
  * behind the instruction, at an INT3 (a branch), or with a fault. This file has the binary layout of both, shared
  * with runner.c, as views without copying.
@@ -16,10 +16,10 @@
 
 export const CODE = 0x20000800;
 export const DATA_PAGE = 0x30000000;
-export const AREA_BYTES = 256;
+export const AREA_BYTES = 512;
 /** Linear address of the memory area; the page after it is not present. */
 export const AREA = DATA_PAGE + 4096 - AREA_BYTES;
-export const CASE_BYTES = 832;
+export const CASE_BYTES = 1088;
 export const BATCH = 256;
 /** `vector` of an instruction that ended normally. */
 export const NO_VECTOR = 0xffffffff;

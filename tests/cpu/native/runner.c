@@ -20,7 +20,7 @@
 #define CODE_PAGE 0x20000000u
 #define CODE (CODE_PAGE + 0x800)
 #define DATA_PAGE 0x30000000u
-#define AREA_BYTES 256
+#define AREA_BYTES 512
 #define AREA (DATA_PAGE + 4096 - AREA_BYTES)
 #define NO_VECTOR 0xffffffffu
 
@@ -41,7 +41,7 @@ struct outcome {
   uint8_t memory[AREA_BYTES];
 } __attribute__((aligned(64)));
 
-#define CASE_BYTES 832
+#define CASE_BYTES 1088
 
 struct test_case in;
 struct outcome out;

@@ -82,22 +82,15 @@ one_load:
     mov eax, T0
     or eax, [rpl]
     mov [i_eax], eax
-    cmp dword [register], 0
-    jne .load_ss
     mov dword [show], 0
-    call .run_ds
-    jmp accessed
-.load_ss:
-    call .run_ss
-accessed:
-    ret
-.none:
-one_load.run_ds:
+    cmp dword [register], 0
+    jne .run_ss
+.run_ds:
     BODY
     mov ds, ax
     ENDCASE
     ret
-one_load.run_ss:
+.run_ss:
     BODY
     mov ss, ax
     ENDCASE
@@ -293,7 +286,6 @@ table_limits:
     mov ax, SEL_LDT
     lldt ax
     BEYOND "last byte of the ldt outside", 0xfc
-    mov dword [GDT + SEL_LDT], 0x20000000 | LDT >> 32 | 0
     mov dword [GDT + SEL_LDT], (LDT & 0xffff) << 16
     mov byte [GDT + SEL_LDT + 6], 0x80
     mov ax, SEL_LDT
