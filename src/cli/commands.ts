@@ -14,6 +14,9 @@ export interface CommandEntry {
 const createMedium = () => import("./createmedium.ts");
 const showMediumInfo = () => import("./showmediuminfo.ts");
 const closeMedium = () => import("./closemedium.ts");
+const modifyMedium = () => import("./modifymedium.ts");
+const cloneMedium = async () => ({ command: (await import("./clonemedium.ts")).cloneCommand });
+const convertFromRaw = async () => ({ command: (await import("./clonemedium.ts")).convertCommand });
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
   list: { summary: "Lists VMs, media, guest OS types and properties", load: () => import("./list.ts") },
@@ -33,14 +36,33 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   showhdinfo: { summary: "", load: showMediumInfo, isAlias: true },
   showvdiinfo: { summary: "", load: showMediumInfo, isAlias: true },
   run: { summary: "Runs a machine in the foreground, without settings", load: () => import("./run.ts") },
+  modifymedium: { summary: "Changes a medium's type, description or place", load: modifyMedium },
+  modifyhd: { summary: "", load: modifyMedium, isAlias: true },
+  modifyvdi: { summary: "", load: modifyMedium, isAlias: true },
+  clonemedium: { summary: "Copies a medium into a new image", load: cloneMedium },
+  clonehd: { summary: "", load: cloneMedium, isAlias: true },
+  clonevdi: { summary: "", load: cloneMedium, isAlias: true },
+  convertfromraw: { summary: "Makes an image of a raw one", load: convertFromRaw },
+  convertdd: { summary: "", load: convertFromRaw, isAlias: true },
   closemedium: { summary: "Takes a medium off the registry", load: closeMedium },
+  snapshot: { summary: "Lists a VM's snapshots", load: () => import("./snapshot.ts") },
+  discardstate: { summary: "Drops a VM's saved state", load: () => import("./discardstate.ts") },
+  sharedfolder: { summary: "Adds and removes shared folders", load: () => import("./sharedfolder.ts") },
+  guestproperty: { summary: "Reads and changes guest properties", load: () => import("./guestproperty.ts") },
+  setextradata: {
+    summary: "Sets a key of a VM or of the registry",
+    load: async () => ({ command: (await import("./extradata.ts")).setCommand }),
+  },
+  getextradata: {
+    summary: "Prints keys of a VM or of the registry",
+    load: async () => ({ command: (await import("./extradata.ts")).getCommand }),
+  },
+  setproperty: { summary: "Sets a property of the registry", load: () => import("./setproperty.ts") },
 };
 
 /** VBoxManage 7.0's other commands. */
 export const unavailableCommands: readonly string[] = (
-  "adoptstate bandwidthctl checkmediumpwd clonehd clonemedium clonevdi clonevm cloud cloudprofile convertdd " +
-  "convertfromraw debugvm dhcpserver discardstate encryptmedium encryptvm export extpack getextradata guestcontrol " +
-  "guestproperty hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty metrics modifyhd " +
-  "modifymedium modifynvram modifyvdi movevm natnetwork setextradata setproperty sharedfolder signova snapshot " +
-  "unattended updatecheck usbdevsource usbfilter"
+  "adoptstate bandwidthctl checkmediumpwd clonevm cloud cloudprofile debugvm dhcpserver encryptmedium encryptvm export " +
+  "extpack guestcontrol hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty metrics " +
+  "modifynvram movevm natnetwork signova teleport unattended updatecheck usbdevsource usbfilter"
 ).split(" ");

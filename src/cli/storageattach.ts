@@ -1,7 +1,7 @@
 /** storageattach: puts drives and media on a controller's ports and takes them off. */
 import { extname } from "node:path";
 import { findMachine } from "../config/machine-lookup.ts";
-import { refuseWhileRunning } from "../config/machine-session.ts";
+import { alreadyLocked, refuseWhileRunning, sessionOf } from "../config/machine-session.ts";
 import { addMedium, MediaIndex, type MediumKind, mediaIn, removeMedium } from "../config/media-registry.ts";
 import { findOrOpenMedium, type OpenedMedium } from "../config/open-medium.ts";
 import { editRegistry, type Registry } from "../config/registry.ts";
@@ -50,7 +50,7 @@ export const command: Command = {
   ],
   about:
     "`none` removes the device, `emptydrive` leaves a drive without a medium, `host:DRIVE` names a drive of the host.",
-  run(args) {
+  async run(args) {
     const parsed = parseArguments(args, options);
     const id = onlyOne(parsed.positionals, "VM name");
     if (parsed.text("medium") === "iscsi" || parsed.has("server")) {
@@ -59,11 +59,14 @@ export const command: Command = {
     for (const name of ["setuuid", "setparentuuid"]) {
       if (parsed.has(name)) throw new CommandError(`--${name} is not available in this version of Anneau`);
     }
+    const machine = findMachine(id);
+    const isRunning = sessionOf(machine.path).kind === "alive";
+    if (isRunning) await changeMediumOfRunning(machine, parsed);
     // The registry's lock comes first: a disk may move from its list to the VM's.
     editRegistry((registry) => {
       const { path } = findMachine(id, registry);
       editVbox(path, (vbox) => {
-        refuseWhileRunning(path, vbox.name);
+        if (!isRunning) refuseWhileRunning(path, vbox.name);
         change(registry, vbox, parsed);
       });
     });
@@ -90,6 +93,36 @@ function change(registry: Registry, vbox: VboxFile, parsed: ParsedArguments): vo
   }
   if (attachment === undefined) throw nothingThere(controller, port, device);
   setFlags(attachment, parsed);
+}
+
+/** A running VM's discs and floppies can be changed in the drives it has; nothing else of its storage can. */
+async function changeMediumOfRunning(vbox: VboxFile, parsed: ParsedArguments): Promise<void> {
+  const controller = chooseController(vbox, parsed.text("storagectl"));
+  const [port, device] = choosePlace(controller, parsed);
+  const present = findAttachment(controller, port, device);
+  const medium = parsed.text("medium");
+  const isDrive = present !== undefined && present.type !== "HardDisk";
+  if (!isDrive || medium === undefined || medium === "none" || medium === "additions" || medium.startsWith("host:")) {
+    throw alreadyLocked(vbox.name);
+  }
+  if (chooseType(parsed.text("type"), medium, present, controller) !== present.type) throw alreadyLocked(vbox.name);
+  const opened = medium === "emptydrive" ? undefined : findOrOpenMedium(new MediaIndex(), medium, kinds[present.type]);
+  const drive = device === 0 ? 0 : 1;
+  const place =
+    controller.bus.name === "floppy"
+      ? ({ bus: "floppy", device: drive } as const)
+      : ({ bus: "ide", port: port === 0 ? 0 : 1, device: drive } as const);
+  const { asResultError, connect } = await import("./live-machine.ts");
+  try {
+    const client = await connect(vbox.uuid);
+    try {
+      await client.request("mediumchange", { place, path: opened?.location, format: opened && "RAW" });
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    throw asResultError(error);
+  }
 }
 
 function nothingThere(controller: Controller, port: number, device: number): ResultError {

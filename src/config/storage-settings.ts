@@ -137,7 +137,8 @@ export function controllersOf(machine: XmlElement): Controller[] {
       type,
       bus: own,
       instance: integer(element.get("Instance"), 0),
-      portCount: integer(element.get("PortCount"), own.defaultPorts),
+      // A file may say anything; what is listed slot by slot has to stay within what there can be.
+      portCount: Math.min(integer(element.get("PortCount"), own.defaultPorts), own.maxPorts),
       isBootable: element.get("Bootable") === "true",
       usesHostIoCache: element.get("useHostIOCache") === "true",
       element,

@@ -50,11 +50,17 @@ export function supportOf(vbox: VboxFile, index?: MediaIndex): SupportReport {
 function checkPlatform(vbox: VboxFile, { refused, warned }: Lists): void {
   const ramMiB = vbox.get(settings.memoryMiB);
   const hostMiB = Math.floor(totalmem() / 1048576);
+  const { ramMiB: ram, vramMiB: vram } = limits;
+  const vramMiB = vbox.get(settings.vramMiB);
+  if (ramMiB < ram.min) refused.push(`${ramMiB} MB of memory are fewer than ${ram.min} MB (modifyvm --memory)`);
+  if (vramMiB < vram.min || vramMiB > vram.max) {
+    refused.push(`${vramMiB} MB of video memory are not between ${vram.min} and ${vram.max} MB (modifyvm --vram)`);
+  }
   if (ramMiB > limits.ramMiBSupported) {
     refused.push(`${ramMiB} MB of memory are more than the ${limits.ramMiBSupported} MB that a VM can have`);
   } else if (ramMiB > hostMiB) refused.push(`${ramMiB} MB of memory are more than the ${hostMiB} MB that the host has`);
   const cpus = vbox.get(settings.cpus);
-  if (cpus > 1) refused.push(`${cpus} CPUs: a VM has one (modifyvm --cpus 1)`);
+  if (cpus !== 1) refused.push(`${cpus} CPUs: a VM has one (modifyvm --cpus 1)`);
   const plugged = vbox.machine
     .find("Hardware/CPU/CpuTree")
     ?.elements("Cpu")
@@ -137,7 +143,11 @@ function checkNetwork(vbox: VboxFile, { warned }: Lists): void {
   }
 }
 
-function checkDevices(vbox: VboxFile, { warned }: Lists): void {
+function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
+  for (const { index, isEnabled, ioBase, irq } of ports(vbox, "UART")) {
+    const isPossible = ioBase <= 0xfff8 && irq <= 15;
+    if (isEnabled && !isPossible) refused.push(`serial port ${index + 1} at ${ioBase}, interrupt ${irq}`);
+  }
   const pointing = vbox.get(settings.pointing);
   if (pointing !== "ps2mouse" && pointing !== "none") {
     warned.push(`the pointing device ${labelOf(settings.pointing, pointing)}: the guest has a PS/2 mouse`);

@@ -57,7 +57,10 @@ export const generalOptions = inGroup("General", [
     },
   ),
   onOff("system-uuid-le systemuuidle", settings.systemUuidLittleEndian, { status: "stored", example: ["off"] }),
-  choice("vm-process-priority vmprocpriority vmprocesspriority", settings.processPriority, { status: "warned", example: ["low"] }),
+  choice("vm-process-priority vmprocpriority vmprocesspriority", settings.processPriority, {
+    status: "warned",
+    example: ["low"],
+  }),
   onOff("autostart-enabled", settings.autostartEnabled, { status: "warned" }),
   plainNumber("autostart-delay", settings.autostartDelaySeconds, 0, 2 ** 31 - 1, { status: "stored", example: ["5"] }),
   choice("autostop-type", settings.autostopType, { status: "stored", example: ["poweroff"] }),

@@ -5,6 +5,7 @@ import { parseUuid } from "../../config/uuid.ts";
 import type { VboxFile } from "../../config/vbox-file.ts";
 import { vrdeProperties, vrdeProperty } from "../../config/vrde-settings.ts";
 import type { XmlElement } from "../../config/xml.ts";
+import { limits } from "../../spec/machine-spec.ts";
 import type { LiveStatus } from "../live-machine.ts";
 import { escapeValue, type InfoReport } from "./report.ts";
 
@@ -191,7 +192,7 @@ export function reportSharedFolders(report: InfoReport, vbox: VboxFile): void {
 
 export function reportRecording(report: InfoReport, vbox: VboxFile): void {
   const isEnabled = vbox.get(settings.recording);
-  const monitors = vbox.get(settings.monitorCount);
+  const monitors = Math.min(vbox.get(settings.monitorCount), limits.monitors.max);
   report.both(`recording_enabled="${onOff(isEnabled)}"`, "Recording enabled:", isEnabled ? "yes" : "no");
   report.number("recording_screens", "Recording screens:", monitors);
   const listed = vbox.get(settings.recordingScreens);
@@ -227,12 +228,12 @@ export function reportDescription(report: InfoReport, vbox: VboxFile): void {
 }
 
 /** The snapshot tree; also the whole output of `snapshot VM list`. */
-export function reportSnapshots(report: InfoReport, vbox: VboxFile): boolean {
+export function reportSnapshots(report: InfoReport, vbox: VboxFile, hasHeading = true): boolean {
   const root = vbox.machine.element("Snapshot");
   if (root === undefined) return false;
   const current = parseUuid(vbox.machine.get("currentSnapshot"));
   const pending: { element: XmlElement; suffix: string; depth: number }[] = [{ element: root, suffix: "", depth: 0 }];
-  report.human("* Snapshots:");
+  if (hasHeading) report.human("* Snapshots:");
   for (let next = pending.shift(); next; next = pending.shift()) {
     const { element, suffix, depth } = next;
     const name = element.get("name") ?? "";

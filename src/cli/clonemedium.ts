@@ -1,0 +1,207 @@
+/** clonemedium (clonehd, clonevdi) and convertfromraw (convertdd): one image's content in a new image. */
+import * as fs from "node:fs";
+import { extname, resolve } from "node:path";
+import type { BlockBackend } from "../backend-api/block.ts";
+import { AnneauError } from "../base/errors.ts";
+import { addMedium, MediaIndex, type MediumKind } from "../config/media-registry.ts";
+import { findOrOpenMedium, imageKinds } from "../config/open-medium.ts";
+import { editRegistry } from "../config/registry.ts";
+import { ResultError, statusName } from "../config/result-codes.ts";
+import { newUuid, parseUuid } from "../config/uuid.ts";
+import { copyMedium, createRaw, createVdi } from "../disk/create.ts";
+import { openMedium } from "../disk/open.ts";
+import type { Command } from "./command.ts";
+import { CommandError, UsageError } from "./errors.ts";
+import { option, parseArguments } from "./options.ts";
+import { withProgress } from "./progress.ts";
+import { takeKind } from "./showmediuminfo.ts";
+
+const options = [
+  option("format", "text"),
+  option("variant", "text"),
+  option("uuid", "uuid"),
+  option("existing", "switch"),
+  option("resize", "integer"),
+];
+
+export const cloneCommand: Command = {
+  usage: ["[disk | dvd | floppy] UUID|FILE TARGET [--format VDI|RAW] [--variant Standard|Fixed]"],
+  about: "Copies a medium into a new image of the same or another format.",
+  async run(args, terminal) {
+    const { kind, rest } = takeKind(args);
+    const parsed = parseArguments(rest, options);
+    for (const missing of ["existing", "resize"]) {
+      if (parsed.has(missing))
+        throw new CommandError(`'clonemedium --${missing}' is not available in this version of Anneau`);
+    }
+    const [from, to] = two(parsed.positionals);
+    const source = findOrOpenMedium(new MediaIndex(), from, kind);
+    const format = formatOf(parsed.text("format") ?? source.format, kind);
+    const target = resolve(extname(to) === "" ? `${to}${format === "VDI" ? ".vdi" : ".img"}` : to);
+    const uuid = newUuid();
+    const isFixed = isFixedVariant(parsed.text("variant"));
+    await withProgress(terminal, "Cloning medium", (report) => {
+      const content = openSource(source.location, kind, source.format);
+      try {
+        write(target, { format, isFixed, uuid, content, report });
+      } finally {
+        content.close();
+      }
+      editRegistry((registry) => addMedium(registry.global, { uuid, kind, location: target, format }));
+    });
+    terminal.out(`Clone medium created in format '${format}'. UUID: ${uuid}\n`);
+    return undefined;
+  },
+};
+
+export const convertCommand: Command = {
+  usage: [
+    "FILE TARGET [--format VDI] [--variant Standard|Fixed] [--uuid UUID]",
+    "stdin TARGET BYTES [--format VDI] [--variant Standard|Fixed]",
+  ],
+  about: "Makes an image of a raw one, or of bytes on standard input. It is not put on any list.",
+  run(args, terminal) {
+    const parsed = parseArguments(args, options);
+    const [from, to, bytes, ...surplus] = parsed.positionals;
+    if (from === undefined || to === undefined) throw new UsageError("Not enough parameters");
+    const isStdin = from === "stdin";
+    const tooMany = isStdin ? surplus[0] : bytes;
+    if (tooMany !== undefined) throw new UsageError(`Invalid parameter '${tooMany}'`);
+    if (isStdin && !/^[1-9][0-9]{0,15}$/.test(bytes ?? ""))
+      throw new UsageError("The size of what comes on standard input is missing");
+    const format = formatOf(parsed.text("format") ?? "VDI", "hdd");
+    const isFixed = isFixedVariant(parsed.text("variant"));
+    const target = resolve(to);
+    terminal.err(`Converting from raw image file="${from}" to file="${to}"...\n`);
+    const content = isStdin ? standardInput(Number(bytes)) : openSource(resolve(from), "hdd", "RAW");
+    try {
+      const { sizeBytes } = content;
+      const size = `${sizeBytes} bytes (${Math.ceil(sizeBytes / 1048576)}MB)`;
+      terminal.err(`Creating ${isFixed ? "fixed" : "dynamic"} image with size ${size}...\n`);
+      write(target, { format, isFixed, uuid: parseUuid(parsed.text("uuid")) ?? newUuid(), content, report: () => {} });
+    } finally {
+      content.close();
+    }
+    return undefined;
+  },
+};
+
+function two(positionals: readonly string[]): readonly [string, string] {
+  if (positionals.length < 2) throw new UsageError("Not enough parameters");
+  if (positionals.length > 2) throw new UsageError(`Invalid parameter '${positionals[2]}'`);
+  return [positionals[0], positionals[1]];
+}
+
+function formatOf(text: string, kind: MediumKind): "VDI" | "RAW" {
+  const format = text.toUpperCase();
+  if (format === "RAW") return format;
+  if (format === "VDI" && kind === "hdd") return format;
+  throw new CommandError(`The medium format '${text}' is not available in this version of Anneau`);
+}
+
+function isFixedVariant(text: string | undefined): boolean {
+  const words = (text ?? "Standard").toLowerCase().split(",");
+  for (const word of words) {
+    if (word !== "standard" && word !== "fixed") {
+      throw new CommandError(`The medium variant '${word}' is not available in this version of Anneau`);
+    }
+  }
+  return words.includes("fixed");
+}
+
+function openSource(path: string, kind: MediumKind, format: string): BlockBackend {
+  try {
+    const known = format.toUpperCase();
+    const wanted = known === "VDI" || known === "RAW" ? known : undefined;
+    return openMedium(path, { kind: imageKinds[kind], readOnly: true, format: wanted });
+  } catch (error) {
+    throw imageError(error, path, "open");
+  }
+}
+
+interface Target {
+  readonly format: "VDI" | "RAW";
+  readonly isFixed: boolean;
+  readonly uuid: string;
+  readonly content: BlockBackend;
+  readonly report: (fraction: number) => void;
+}
+
+function write(path: string, { format, isFixed, uuid, content, report }: Target): void {
+  const variant = isFixed ? "Fixed" : "Standard";
+  const onProgress = (percent: number) => report(percent / 100);
+  const sizeBytes = Math.ceil(content.sizeBytes / 512) * 512;
+  try {
+    if (format === "VDI") {
+      createVdi(path, { sizeBytes, variant, uuid, content, onProgress });
+      return;
+    }
+    createRaw(path, { sizeBytes, variant: "Standard" });
+    try {
+      const target = openMedium(path, { kind: "disk", readOnly: false, format: "RAW" });
+      try {
+        copyMedium(content, target, onProgress);
+      } finally {
+        target.close();
+      }
+    } catch (error) {
+      fs.rmSync(path, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    throw imageError(error, path, "create");
+  }
+}
+
+function imageError(error: unknown, path: string, doing: string): unknown {
+  if (!(error instanceof AnneauError) || error instanceof ResultError) return error;
+  const system = error.cause as NodeJS.ErrnoException | undefined;
+  const status = /exists already/.test(error.message)
+    ? "VERR_ALREADY_EXISTS"
+    : typeof system?.code === "string"
+      ? statusName(system)
+      : error.message;
+  const what = `Could not ${doing} the medium storage unit '${path}' (${status})`;
+  return new ResultError("VBOX_E_FILE_ERROR", "MediumWrap", what, { cause: error });
+}
+
+/** Standard input as a medium that is read once, in order; where it ends early the rest is zeros. */
+function standardInput(sizeBytes: number): BlockBackend {
+  let position = 0;
+  return {
+    sizeBytes: Math.ceil(sizeBytes / 512) * 512,
+    readOnly: true,
+    read(offsetBytes, target, done) {
+      if (offsetBytes !== position) {
+        done(false);
+        return;
+      }
+      const wanted = Math.max(0, Math.min(target.length, sizeBytes - position));
+      let filled = 0;
+      while (filled < wanted) {
+        const count = readAvailable(target, filled, wanted - filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      target.fill(0, filled);
+      position += target.length;
+      done(true);
+    },
+    write: (_offsetBytes, _source, done) => done(false),
+    flush: (done) => done(true),
+    close: () => {},
+  };
+}
+
+function readAvailable(target: Uint8Array, offset: number, length: number): number {
+  for (;;) {
+    try {
+      return fs.readSync(0, target, offset, length, null);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EOF") return 0;
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
