@@ -29,7 +29,10 @@ import { int14, int17 } from "./services/serial-parallel.ts";
 import { int15 } from "./services/system-services.ts";
 import { int1a } from "./services/time.ts";
 import { identifyTrap, type ServiceName, TRAP_PORT } from "./trap.ts";
+import { int10 } from "./video/int10.ts";
+import { VIDEO_CONTROL_PORT, VIDEO_ROM_SEGMENT, VIDEO_SESSION_PORT, VIDEO_SESSIONS } from "./video/program.ts";
 import { buildVideoRom } from "./video/video-rom.ts";
+import { VideoService } from "./video/video-service.ts";
 
 const KIND = "firmware";
 const VERSION = 1;
@@ -38,6 +41,13 @@ export function createFirmwareDevice(config: FirmwareConfig): Firmware {
   return new FirmwareDevice(config);
 }
 
+/** The ids in the video ROM's PCI data structure must match the card's. */
+const graphicsIds = {
+  none: { vendorId: 0x80ee, deviceId: 0xbeef },
+  vboxvga: { vendorId: 0x80ee, deviceId: 0xbeef },
+  vboxsvga: { vendorId: 0x80ee, deviceId: 0xbeef },
+  vmsvga: { vendorId: 0x15ad, deviceId: 0x0405 },
+} as const;
 const PCI_SERVICE = 0x49435024;
 const PCI_FUNCTION = 0xb1;
 const INVALID_SERVICE = 0x80;
@@ -51,6 +61,7 @@ class FirmwareDevice implements Device {
   private readonly services: ServiceContext;
   private readonly directed: DirectedServices;
   private readonly keyboard: KeyboardService;
+  private readonly video: VideoService;
   private context: DeviceContext | undefined;
 
   constructor(config: FirmwareConfig) {
@@ -58,7 +69,10 @@ class FirmwareDevice implements Device {
     const { bootMedia, cpu, memory, ports, spec } = config;
     const rom = buildSystemRom(spec, bootMedia);
     this.systemRom = rom.bytes;
-    this.videoRom = buildVideoRom();
+    const videoRom = buildVideoRom(graphicsIds[spec.graphics]);
+    this.videoRom = videoRom.bytes;
+    const videoContext = { romSegment: VIDEO_ROM_SEGMENT, labels: videoRom.labels };
+    this.video = new VideoService((frame) => int10(videoContext, frame));
     const nowNs = () => this.context?.clock.nowNs() ?? 0;
     this.services = {
       spec,
@@ -85,10 +99,13 @@ class FirmwareDevice implements Device {
         if (size === 1) this.trap();
       },
     });
+    context.claimPorts(VIDEO_CONTROL_PORT, 1, this.video.control);
+    context.claimPorts(VIDEO_SESSION_PORT, VIDEO_SESSIONS, this.video.sessions);
   }
 
   reset(): void {
     this.directed.reset();
+    this.video.reset();
     this.services.apm.reset();
     this.services.drives.reset();
   }
@@ -100,6 +117,7 @@ class FirmwareDevice implements Device {
       directed: this.directed.save(),
       apm: { connection: apmConnections.indexOf(state.connection), enabled, engaged, version },
       drives: drives.save(),
+      video: this.video.save(),
     };
     return { kind: KIND, version: VERSION, data };
   }
@@ -113,6 +131,7 @@ class FirmwareDevice implements Device {
     this.services.apm.version = apmState.integer("version", 0, 0xffff);
     apmState.end();
     this.services.drives.load(state.child("drives"));
+    this.video.load(state.child("video"));
     this.directed.load(state.children("directed", SERVICE_SLOTS));
     state.end();
   }

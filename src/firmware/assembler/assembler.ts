@@ -34,7 +34,14 @@ export type Condition = keyof typeof conditions;
 type Item =
   | { readonly kind: "bytes"; readonly bytes: number[] }
   | { readonly kind: "label"; readonly name: string }
-  | { readonly kind: "reference"; readonly label: string; readonly addend: number; readonly sizeBytes: 1 | 2 | 4 }
+  | {
+      readonly kind: "reference";
+      readonly label: string;
+      /** Subtracted, if given. */
+      readonly base?: string;
+      readonly addend: number;
+      readonly sizeBytes: 1 | 2 | 4;
+    }
   | {
       readonly kind: "branch";
       readonly label: string;
@@ -100,6 +107,11 @@ export class Assembler {
 
   dd(...values: Immediate[]): void {
     for (const value of values) this.immediate(value, 4);
+  }
+
+  /** A word: the distance from `base` to `label`. */
+  dwDifference(label: string, base: string): void {
+    this.items.push({ kind: "reference", label, base, addend: 0, sizeBytes: 2 });
   }
 
   /** A double word: the label's offset plus `addend` (a physical address when `addend` is the segment's base). */
@@ -573,7 +585,8 @@ export class Assembler {
       at = this.end(item, at);
       if (item.kind === "bytes") out.set(item.bytes, start);
       else if (item.kind === "reference") {
-        const value = this.addressOf(item.label) + item.addend;
+        const value =
+          this.addressOf(item.label) + item.addend - (item.base === undefined ? 0 : this.addressOf(item.base));
         for (let i = 0; i < item.sizeBytes; i++) out[start + i] = value >>> (8 * i);
       } else if (item.kind === "branch") {
         const distance = this.addressOf(item.label) - at;
