@@ -27,6 +27,10 @@ const forTests = [
   ["/usr/bin/mmdebstrap", "mmdebstrap"],
   ["/usr/bin/iasl", "acpica-tools"],
   ["/usr/bin/bochs", "bochs"],
+  ["/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so", "bochs-term"],
+  ["/usr/share/bochs/BIOS-bochs-latest", "bochsbios"],
+  ["/usr/share/vgabios/vgabios.bin", "vgabios"],
+  ["/usr/share/seabios/bios-256k.bin", "seabios"],
   ["/usr/bin/wasm-validate", "wabt"],
   ["/usr/bin/dpkg-deb", "dpkg"],
 ];

@@ -63,6 +63,13 @@ one_load:
     or eax, [present]
     mov [GDT + T0 + 5], al
     push eax
+    and al, 0x1c                 ; an expand-down stack lies above its limit
+    cmp al, 0x14
+    jne .up
+    DESCRIPTOR T0, 0, 0, 0, 0xc
+    mov eax, [esp]
+    mov [GDT + T0 + 5], al
+.up:
     cmp dword [register], 0
     jne .ss
     SAYS "ds "

@@ -1,0 +1,30 @@
+/**
+ * Privilege, segmentation, gates, V86, paging: bare-metal images log every result on COM1, and our log must equal Bochs'
+ * and QEMU's except where differences.ts says why not.
+ */
+import { describe, expect, test } from "vitest";
+import { compareLogs } from "./compare.ts";
+import { differences } from "./differences.ts";
+import { assembleImage, runBochs, runOurs, runQemu } from "./machines.ts";
+
+const images = ["segment-loads"] as const;
+
+describe.each(images)("%s", (name) => {
+  test("logs what Bochs and QEMU log", async () => {
+    const disk = await assembleImage(name);
+    const [bochs, qemu, ours] = await Promise.all([runBochs(disk), runQemu(disk), runOurs(disk)]);
+    expect(compareLogs(name, ours, "Bochs", bochs, differences)).toEqual([]);
+    expect(compareLogs(name, ours, "QEMU", qemu, differences)).toEqual([]);
+  });
+});
+
+test("a wrong line, a missing line and a stale list are noticed", () => {
+  const list = [
+    { ...differences[0], image: "x", peer: "QEMU", ours: /^b/, peers: undefined, lines: "1 8ec6f6b9" },
+  ] as const;
+  expect(compareLogs("x", "a: ok\nDONE 1 cases", "QEMU", "a: ok\nDONE 1 cases", [])).toEqual([]);
+  expect(compareLogs("x", "a: ok\nDONE 1 cases", "QEMU", "a: 06 +00\nDONE 1 cases", [])).toHaveLength(1);
+  expect(compareLogs("x", "a: ok\nDONE 1 cases", "QEMU", "a: ok\n", [])).not.toEqual([]);
+  expect(compareLogs("x", "b: ok\nDONE 1 cases", "QEMU", "b: ok\nDONE 1 cases", list)).toHaveLength(1);
+  expect(compareLogs("x", "b: 1\nDONE 1 cases", "QEMU", "b: 2\nDONE 1 cases", list)).toHaveLength(1);
+});
