@@ -1,9 +1,9 @@
 /** A VM's life on the command line: start, pause, keys, pictures, power off, and what happens to a killed one. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { sessionOf } from "../../src/config/machine-session.ts";
-import { Sandbox } from "./sandbox.ts";
+import { discImage, Sandbox } from "./sandbox.ts";
 
 const silent = { stdout: "", stderr: "", code: 0 };
 
@@ -134,4 +134,70 @@ test("what is stored but not carried out is said once, at start", () => {
     "VBoxManage: warning: 'vm': not carried out: the shared clipboard",
   ]);
   box.ok("controlvm", "vm", "poweroff");
+});
+
+test("discs change in a running VM, disks do not; serial ports reach their file", async () => {
+  const { box } = machine();
+  box.write("one.iso", discImage(40));
+  box.write("two.iso", discImage(50));
+  box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
+  const place = ["storageattach", "vm", "--storagectl", "IDE", "--port", "1", "--device", "0"];
+  box.ok(...place, "--type", "dvddrive", "--medium", "one.iso");
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", box.path("serial.log"));
+  box.ok("modifyvm", "vm", "--uart2", "0x2f8", "3", "--uart-mode2", "server", box.path("pipe"));
+  const started = box.anneau("startvm", "vm");
+  expect(started.code).toBe(0);
+  expect(started.stderr).toBe("anneau: warning: 'vm' runs without a window, as there is none yet\n");
+  expect(existsSync(box.path("serial.log"))).toBe(true);
+  expect(existsSync(box.path("pipe"))).toBe(true);
+  expect(box.info("vm").get("uartmode2")).toBe(`server,${box.path("pipe")}`);
+  for (const medium of ["two.iso", "emptydrive", "one.iso"]) {
+    expect(box.anneau(...place, "--type", "dvddrive", "--medium", medium), medium).toEqual(silent);
+    expect(box.info("vm").get("IDE-1-0")).toBe(medium === "emptydrive" ? medium : box.path(medium));
+  }
+  expect(box.anneau(...place, "--type", "dvddrive", "--medium", "gone.iso").stderr).toContain("VERR_FILE_NOT_FOUND");
+  expect(box.anneau(...place, "--medium", "none").stderr).toContain("already locked by a session");
+  const other = ["storageattach", "vm", "--storagectl", "IDE", "--port", "0", "--device", "0"];
+  expect(box.anneau(...other, "--type", "dvddrive", "--medium", "two.iso").code).toBe(1);
+  expect(box.info("vm").get("IDE-1-0")).toBe(box.path("one.iso"));
+  box.ok("controlvm", "vm", "poweroff");
+  expect(existsSync(box.path("pipe"))).toBe(false);
+});
+
+test("the handbook's Windows XP machine starts, its disc gone it does not", () => {
+  const { box } = machine();
+  box.ok("createhd", "--filename", "winXP", "--size", "5000");
+  box.write("install.iso", discImage(300));
+  box.ok("modifyvm", "vm", "--ostype", "WindowsXP", "--memory", "100");
+  box.ok(
+    "storagectl",
+    "vm",
+    "--name",
+    "IDE",
+    "--add",
+    "ide",
+    "--controller",
+    "PIIX4",
+    "--portcount",
+    "2",
+    "--bootable",
+    "on",
+  );
+  const attach = ["storageattach", "vm", "--storagectl", "IDE", "--device", "0"];
+  box.ok(...attach, "--port", "0", "--type", "hdd", "--medium", box.path("winXP.vdi"));
+  box.ok(...attach, "--port", "1", "--type", "dvddrive", "--medium", box.path("install.iso"));
+  box.ok("modifyvm", "vm", "--vram", "100", "--accelerate3d", "on", "--audio", "alsa", "--audiocontroller", "ac97");
+  box.ok("modifyvm", "vm", "--nic1", "nat", "--nictype1", "Am79C973", "--cableconnected1", "on");
+  const started = box.anneau("startvm", "vm");
+  expect([started.code, started.stdout]).toEqual([
+    0,
+    'Waiting for VM "vm" to power on...\nVM "vm" has been successfully started.\n',
+  ]);
+  expect(started.stderr.match(/^anneau: warning: /gm)?.length).toBe(started.stderr.trimEnd().split("\n").length);
+  box.ok("controlvm", "vm", "poweroff");
+  rmSync(box.path("install.iso"));
+  const refused = box.vboxManage("startvm", "vm");
+  expect([refused.code, refused.stdout]).toEqual([1, 'Waiting for VM "vm" to power on...\n']);
+  expect(refused.stderr).toContain("Could not find file for the medium");
+  expect(box.info("vm").get("VMState")).toBe("poweroff");
 });

@@ -45,7 +45,7 @@ export const generalOptions = inGroup("General", [
     "text",
     (vbox, { values }) =>
       vbox.set(settings.snapshotFolder, values[0] === "default" ? "Snapshots" : vbox.relativeLocation(values[0])),
-    { example: ["States"] },
+    { status: "stored", example: ["States"] },
   ),
   text("default-frontend defaultfrontend", settings.defaultFrontend, { emptyWord: "default", example: ["headless"] }),
   custom(
