@@ -1,5 +1,6 @@
 /** Makes the software engine: generates (or takes) the core module, compiles it and ties it to the engine. */
 import { type Core, type EngineTuning, SoftwareEngine } from "./engine.ts";
+import { coreLibraries } from "./fpu/libraries.ts";
 import { type GeneratedInterpreter, generateInterpreter } from "./interpreter/generate.ts";
 import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
 import type { Row } from "./table/row.ts";
@@ -12,7 +13,7 @@ export async function createEngine(
   rows: readonly Row[] = opcodeTable,
 ): Promise<SoftwareEngine> {
   const pages = options.memory.buffer.byteLength / 65536;
-  const generated: GeneratedInterpreter = generateInterpreter(rows, pages);
+  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries);
   const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
   const module = await WebAssembly.compile(generated.bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });

@@ -316,7 +316,8 @@ export class Decoder {
     if (isLocked && !(row.options.lock === true && isMemory)) return this.#invalid(at - start, pageOffset, target);
     if (row.options.protectedOnly === true && !mode.isProtected) return this.#invalid(at - start, pageOffset, target);
 
-    let immediate = 0;
+    // x87 instructions have no immediate: their opcode as FOP has it (SDM volume 1, 8.1.9) stands there.
+    let immediate = map === 0 && byte >= 0xd8 && byte <= 0xdf ? ((byte & 7) << 8) | modrm : 0;
     let second = displacement;
     for (const kind of candidate.immediates) {
       let size: number;

@@ -170,6 +170,10 @@ function memoryWidth(code: string, width: number): number {
       return width + 16;
     case "s":
       return 48;
+    case "e":
+      return width === 16 ? 14 * 8 : 28 * 8;
+    case "f":
+      return width === 16 ? 94 * 8 : 108 * 8;
     case "b":
       return 8;
     case "w":

@@ -9,7 +9,8 @@
  *   O  offset in moffs form              S  segment in modrm.reg       C, D  control, debug register in modrm.reg
  *   P  MMX in modrm.reg   Q  MMX or memory in modrm.rm    V  XMM in modrm.reg    W  XMM or memory in modrm.rm
  *   F  ST(i), i in modrm.rm
- *   sizes: b 8, w 16, d 32, q 64, x 128, t 80, v operand size (16/32), z as v for immediates, p far pointer, 0 address only
+ *   sizes: b 8, w 16, d 32, q 64, x 128, t 80, v operand size (16/32), z as v for immediates, p far pointer, 0 address only,
+ *          e x87 environment, f x87 state
  *   fixed: AL CL DX AX eAX (by operand size) ES CS SS DS FS GS 1 3
  */
 import type { Instruction } from "../decode/operand.ts";

@@ -1,0 +1,11 @@
+/** All library functions of the core module. */
+import type { LibraryGenerator } from "../interpreter/generate.ts";
+import { library } from "../interpreter/library.ts";
+import { extendedCore } from "./extended.ts";
+import { extendedArithmetic } from "./extended-arithmetic.ts";
+import { extendedConversions } from "./extended-convert.ts";
+import { extendedRemainder } from "./extended-remainder.ts";
+
+export const coreLibraries: readonly LibraryGenerator[] = [
+  library([...extendedCore, ...extendedArithmetic, ...extendedConversions, ...extendedRemainder]),
+];

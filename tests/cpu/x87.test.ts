@@ -1,0 +1,106 @@
+/**
+ * Every x87 row of the opcode table against the host CPU: edge values in the registers and in memory, all rounding and
+ * precision controls, masked and unmasked exceptions, full and empty registers. A row for which no case is made fails.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Row } from "../../src/cpu/table/row.ts";
+import { x87Rows } from "../../src/cpu/table/x87.ts";
+import { x87ControlRows } from "../../src/cpu/table/x87-control.ts";
+import { AREA, AREA_BYTES, CaseList, fx } from "./native/case-format.ts";
+import { type CompareOptions, describeCase, differences } from "./native/compare.ts";
+import { encode, formsOf } from "./native/encode.ts";
+import { EngineRunner } from "./native/engine-runner.ts";
+import { runNative } from "./native/native-runner.ts";
+import { createRandom } from "./native/values.ts";
+import { extendedBytes, extendedValue, memoryOperand } from "./native/x87-values.ts";
+
+let engine: EngineRunner;
+beforeAll(async () => {
+  engine = await EngineRunner.create();
+});
+
+const CASES_PER_ROW = Number(process.env.X87_CASES ?? 400);
+const SHOWN = 5;
+const END = AREA + AREA_BYTES;
+
+function addCases(cases: CaseList, row: Row, random: () => number): number {
+  const { layout, forms } = formsOf(row);
+  const before = cases.length;
+  for (const form of forms) {
+    for (let n = 0; n < CASES_PER_ROW; n++) {
+      // Now and then over the end of the page.
+      const address = n % 25 === 24 ? END - 1 - (random() % 28) : AREA + (random() % 380);
+      const rm = random() & 7;
+      const isWidth16 = layout.hasWidth && n % 2 === 1;
+      const item = cases.add(encode(row, { isMemory: form === "m", rm, address, isWidth16 }));
+      const isEmptyAllowed = random() % 4 === 0;
+      const top = random() & 7;
+      const control = 0x40 | ((random() & 15) << 8) | (random() % 3 === 0 ? random() & 0x3f : 0x3f);
+      item.setFx16(fx.fcw, control);
+      // Sticky exceptions without a pending one, condition codes at random.
+      const status = ((random() & 0x4700) | (top << 11) | (random() & control & 0x7f & 0x3f)) & 0x7f7f;
+      item.setFx16(fx.fsw, status);
+      const isPushing = /^(fld|fild|fbld|fxtract|fptan|fsincos)/.test(row.mnemonic) && random() % 8 !== 0;
+      let tags = isEmptyAllowed ? random() & 0xff : 0xff;
+      if (isPushing) tags &= ~(1 << ((top - 1) & 7));
+      item.setFx16(fx.ftw, tags);
+      for (let r = 0; r < 8; r++) item.setSt(r, extendedBytes(extendedValue(random)));
+      if (random() % 3 === 0) {
+        // Pairs that are close to each other: cancellation, ties, equality.
+        const x = extendedValue(random);
+        item.setSt(0, extendedBytes(x));
+        const near = {
+          m: BigInt.asUintN(64, x.m ^ BigInt(random() & 3)),
+          se: x.se ^ (random() % 4 === 0 ? 0x8000 : 0),
+        };
+        item.setSt(rm === 0 ? 1 : rm, extendedBytes(near));
+        item.setSt(1, extendedBytes(near));
+      }
+      item.setEflags(0x202 | (random() & 0x8d5));
+      for (let at = 0; at < AREA_BYTES; at += 16) item.setMemory(at, memoryOperand("extended", random));
+      const kind = /^f(i|b)/.test(row.mnemonic)
+        ? "integer"
+        : row.operands[0] === "Md"
+          ? "single"
+          : row.operands[0] === "Mq"
+            ? "double"
+            : "extended";
+      if (form === "m" && address + 16 <= END && !/env|rstor|save/.test(row.mnemonic))
+        item.setMemory(address - AREA, memoryOperand(kind, random));
+    }
+  }
+  return cases.length - before;
+}
+
+const options: { [mnemonic: string]: CompareOptions } = {};
+const ENVIRONMENT = /fn?(st|ld)env|fn?save|frstor/;
+const approximate = /^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/;
+
+describe.each([
+  ["x87", x87Rows],
+  ["x87 control", x87ControlRows],
+] as const)("%s", (_, rows) => {
+  test.each(
+    rows
+      .filter((row) => !approximate.test(row.mnemonic) && !ENVIRONMENT.test(row.mnemonic))
+      .map((row) => [`${row.opcode} ${row.mnemonic}`, row] as const),
+  )("%s", (name, row) => {
+    const random = createRandom([...name].reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7));
+    const cases = new CaseList();
+    expect(addCases(cases, row, random)).toBeGreaterThan(0);
+    const native = runNative(cases);
+    const ours = engine.run(cases);
+    const found: string[] = [];
+    for (let n = 0; n < cases.length; n++) {
+      const here = differences(native, ours, n, options[row.mnemonic]);
+      if (here.length > 0) found.push(`${describeX87(cases, n)}\n    ${here.join("\n    ")}`);
+    }
+    expect(found.slice(0, SHOWN), `${found.length} of ${cases.length} cases differ`).toEqual([]);
+  });
+});
+
+function describeX87(cases: CaseList, n: number): string {
+  const image = cases.case(n).fx;
+  const word = (at: number) => (image[at] | (image[at + 1] << 8)).toString(16);
+  return `fcw=${word(fx.fcw)} fsw=${word(fx.fsw)} tags=${word(fx.ftw)} ${describeCase(cases, n).replace(/\n {2}xmm.*/, "")}`;
+}
