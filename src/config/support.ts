@@ -36,10 +36,12 @@ interface Lists {
   readonly warned: string[];
 }
 
+const ownMiB = Math.floor(totalmem() / 1048576);
+
 /** Looks through all settings. `index` knows the media; without it, media are not looked at. */
-export function supportOf(vbox: VboxFile, index?: MediaIndex): SupportReport {
+export function supportOf(vbox: VboxFile, index?: MediaIndex, hostMiB = ownMiB): SupportReport {
   const lists: Lists = { refused: [], warned: [] };
-  checkPlatform(vbox, lists);
+  checkPlatform(vbox, hostMiB, lists);
   checkStorage(vbox, index, lists);
   checkNetwork(vbox, lists);
   checkDevices(vbox, lists);
@@ -47,9 +49,8 @@ export function supportOf(vbox: VboxFile, index?: MediaIndex): SupportReport {
   return lists;
 }
 
-function checkPlatform(vbox: VboxFile, { refused, warned }: Lists): void {
+function checkPlatform(vbox: VboxFile, hostMiB: number, { refused, warned }: Lists): void {
   const ramMiB = vbox.get(settings.memoryMiB);
-  const hostMiB = Math.floor(totalmem() / 1048576);
   const { ramMiB: ram, vramMiB: vram } = limits;
   const vramMiB = vbox.get(settings.vramMiB);
   if (ramMiB < ram.min) refused.push(`${ramMiB} MB of memory are fewer than ${ram.min} MB (modifyvm --memory)`);

@@ -53,6 +53,8 @@ export const generalOptions = inGroup("General", [
     "uuid",
     (vbox, { values }) => (vbox.hardwareUuid = parseUuid(values[0]) as string),
     {
+      status: "stored",
+      note: "the guest is not told it yet",
       example: ["{11111111-2222-3333-4444-555555555555}"],
     },
   ),

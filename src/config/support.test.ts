@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { settings } from "./machine-settings.ts";
+import { newSettings } from "./settings-file.ts";
+import { addController, attach, buses } from "./storage-settings.ts";
+import { supportOf } from "./support.ts";
+import { VboxFile } from "./vbox-file.ts";
+
+function machine(): VboxFile {
+  const file = newSettings("/nowhere/vm.vbox", "Machine");
+  const element = file.document.root.element("Machine");
+  element?.set("uuid", "{11111111-2222-4333-8444-555555555555}").set("name", "vm").set("OSType", "Other");
+  return new VboxFile(file);
+}
+
+test("a plain machine has nothing to be said about", () => {
+  expect(supportOf(machine())).toEqual({ refused: [], warned: [] });
+});
+
+test("more memory than the host has, or than a VM can have, or than makes sense", () => {
+  const vbox = machine();
+  vbox.set(settings.memoryMiB, 2048);
+  expect(supportOf(vbox, undefined, 4096).refused).toEqual([]);
+  expect(supportOf(vbox, undefined, 1024).refused).toEqual([
+    "2048 MB of memory are more than the 1024 MB that the host has",
+  ]);
+  vbox.set(settings.memoryMiB, 3585);
+  expect(supportOf(vbox).refused).toEqual(["3585 MB of memory are more than the 3584 MB that a VM can have"]);
+  vbox.set(settings.memoryMiB, -1);
+  expect(supportOf(vbox).refused).toEqual(["-1 MB of memory are fewer than 4 MB (modifyvm --memory)"]);
+});
+
+test("64-bit mode matters to 64-bit systems only", () => {
+  const vbox = machine();
+  vbox.set(settings.longMode, true);
+  expect(supportOf(vbox)).toEqual({ refused: [], warned: ["64-bit mode of the CPU"] });
+  vbox.set(settings.osType, "Debian_64");
+  expect(supportOf(vbox).refused).toEqual(["a 64-bit guest (modifyvm --long-mode off, --ostype)"]);
+});
+
+test("drives on controllers that are not there stop the start, empty controllers do not", () => {
+  const vbox = machine();
+  const sata = buses.find(({ name }) => name === "sata");
+  const controller = addController(vbox, { name: "SATA", bus: sata ?? buses[0] }, "piix3");
+  expect(supportOf(vbox)).toEqual({ refused: [], warned: ["the storage controller 'SATA' (IntelAhci)"] });
+  attach(controller, { port: 0, device: 0, type: "DVD" });
+  expect(supportOf(vbox).refused).toEqual([
+    "the storage controller 'SATA' (IntelAhci) with drives on it: attach them to an IDE controller",
+  ]);
+});
