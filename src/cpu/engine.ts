@@ -525,7 +525,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
         const map = this.#cache.mapFor(gpaPage, modeKey(this.#mode));
         if (
           this.#i32[(map >> 2) + (linear & 4095)] !== 0 ||
-          this.#cache.decodeRun(gpaPage, entry & ~4095, map, linear & 4095, this.#mode)
+          this.#cache.decodeRun(gpaPage, (entry & ~4095) >>> 0, map, linear & 4095, this.#mode)
         ) {
           this.#tlb.setCode(linear >>> 12, map, user);
           return;

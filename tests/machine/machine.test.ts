@@ -20,6 +20,11 @@ test("a serial console: hello, echo, off", async () => {
   expect(pc.serial.text).toBe("hello\r\nabcbye\r\n");
 });
 
+test("the largest machine there can be runs: everything lies above 2 GiB of host memory then", async () => {
+  const pc = await start(echoProgram(), { spec: { ramMiB: 3584, vramMiB: 256 } });
+  expect(pc.runUntilSerial("hello\r\n", 1_000_000), pc.describe()).toBe(true);
+});
+
 test("a guest that dies says where", async () => {
   const pc = await start(echoProgram());
   pc.runUntilSerial("hello");
