@@ -8,6 +8,7 @@ import { type AccessSize, allOnes } from "../device-api/io-window.ts";
 import type { SavedLeaf } from "../device-api/saved-state.ts";
 import { StateReader } from "../device-api/state-reader.ts";
 import { GuestFaultSignal } from "../device-api/virtual-cpu.ts";
+import { buildAcpiTables } from "./acpi/tables.ts";
 import { bootOrderChoices, bootstrap } from "./boot/bootstrap.ts";
 import { print, waitKey } from "./boot/guest-calls.ts";
 import { TrapCaller } from "./caller.ts";
@@ -67,7 +68,8 @@ class FirmwareDevice implements Device {
   constructor(config: FirmwareConfig) {
     this.config = config;
     const { bootMedia, cpu, memory, ports, spec } = config;
-    const rom = buildSystemRom(spec, bootMedia);
+    const acpiTables = spec.acpi ? buildAcpiTables(spec, memory.ramBytes) : undefined;
+    const rom = buildSystemRom(spec, bootMedia, acpiTables?.rootPointer);
     this.systemRom = rom.bytes;
     const videoRom = buildVideoRom(graphicsIds[spec.graphics]);
     this.videoRom = videoRom.bytes;
@@ -81,6 +83,7 @@ class FirmwareDevice implements Device {
       ports,
       bootMedia,
       rom,
+      acpiTables,
       apm: new ApmState(),
       drives: new DriveTable(bootMedia),
       log: () => this.context?.log ?? silentLogger,

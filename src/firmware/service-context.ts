@@ -4,6 +4,7 @@ import type { BootMedia } from "../device-api/boot-media.ts";
 import type { GuestMemory } from "../device-api/guest-memory.ts";
 import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
+import type { AcpiTables } from "./acpi/tables.ts";
 import type { DriveTable } from "./disk/drive-table.ts";
 import type { PortAccess } from "./index.ts";
 import type { SystemRom } from "./rom/system-rom.ts";
@@ -16,6 +17,8 @@ export interface ServiceContext {
   readonly ports: PortAccess;
   readonly bootMedia: BootMedia;
   readonly rom: SystemRom;
+  /** Undefined on machines without ACPI. */
+  readonly acpiTables: AcpiTables | undefined;
   readonly apm: ApmState;
   readonly drives: DriveTable;
   log(): Logger;

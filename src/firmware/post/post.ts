@@ -49,6 +49,7 @@ export function* post(context: ServiceContext, memory: ServiceMemory): Directed 
     initialiseTimersAndDma(ports);
     initialisePci(ports, (line) => context.log().warn(line));
     if (spec.ioApic) wireLocalApic(context);
+    if (context.acpiTables) context.memory.write(context.acpiTables.base, context.acpiTables.bytes);
     fillMemory(context, memory);
   });
   if (!(yield* startKeyboard(memory)))

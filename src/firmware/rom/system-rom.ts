@@ -9,7 +9,9 @@ import { Assembler } from "../assembler/assembler.ts";
 import { AL, AX } from "../assembler/operands.ts";
 import { diskette144 } from "../disk/floppy-parameters.ts";
 import { font8x8 } from "../fonts/fonts.ts";
+import { buildMpTable } from "../tables/mp-table.ts";
 import { buildPirTable } from "../tables/pci-routing.ts";
+import { buildSmbios } from "../tables/smbios.ts";
 import {
   emitBaudTable,
   emitBios32Header,
@@ -36,6 +38,7 @@ export const ROM_SEGMENT = 0xf000;
 export const ROM_SEGMENT_BASE = 0xf0000;
 export const SYSTEM_ROM_BYTES = 0x20000;
 const SEGMENT_BYTES = 0x10000;
+const MP_TABLE_OFFSET = 0x1000;
 const CODE_BASE = 0x8000;
 /** BIOS date: setup programs want 1999 or later; VirtualBox says this one. */
 const BIOS_DATE = "06/23/99";
@@ -111,9 +114,14 @@ export interface SystemRom {
   readonly labels: SystemRomLabels;
 }
 
-export function buildSystemRom(_spec: MachineSpec, bootMedia: BootMedia): SystemRom {
+/** `acpiRootPointer` goes to E0000h, absent on machines without ACPI. */
+export function buildSystemRom(
+  spec: MachineSpec,
+  bootMedia: BootMedia,
+  acpiRootPointer: Uint8Array | undefined,
+): SystemRom {
   const a = new Assembler(0);
-  emitTables(a, bootMedia);
+  emitTables(a, spec, bootMedia);
   a.origin(CODE_BASE);
   emitExecutor(a);
   emitInterruptStubs(a);
@@ -143,10 +151,17 @@ export function buildSystemRom(_spec: MachineSpec, bootMedia: BootMedia): System
   sealHeader(segment, 0, SEGMENT_BYTES, SEGMENT_BYTES - 1);
   const bytes = new Uint8Array(SYSTEM_ROM_BYTES).fill(0xff);
   bytes.set(segment, SYSTEM_ROM_BYTES - SEGMENT_BYTES);
+  if (acpiRootPointer) bytes.set(acpiRootPointer);
   return { bytes, labels };
 }
 
-function emitTables(a: Assembler, bootMedia: BootMedia): void {
+/** Tables that are looked for on 16-byte borders come first: their addresses are fixed before layout. */
+function emitTables(a: Assembler, spec: MachineSpec, bootMedia: BootMedia): void {
+  a.bytes(buildSmbios(spec, ROM_SEGMENT_BASE).bytes);
+  if (spec.ioApic) {
+    a.origin(MP_TABLE_OFFSET);
+    a.bytes(buildMpTable(spec.cpuCount, ROM_SEGMENT_BASE + MP_TABLE_OFFSET));
+  }
   emitBios32Header(a, ROM_SEGMENT_BASE);
   a.align(16);
   a.label("pirTable");

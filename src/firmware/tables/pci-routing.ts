@@ -1,6 +1,6 @@
 /**
  * The PCI interrupt routing of the board, once as the `$PIR` table (PCI IRQ Routing Table Specification 1.0, Microsoft) and
- * once as the answer of INT 1Ah B10Eh, which has the same entries. Device slots 1–31 of bus 0, rotated by slot.
+ * once as the answer of INT 1Ah B10Eh, which has the same entries. Device slots of bus 0, rotated by slot.
  */
 
 /** IRQs that PCI may use: 5, 9, 10, 11. */
@@ -8,15 +8,16 @@ export const PCI_IRQ_MASK = (1 << 5) | (1 << 9) | (1 << 10) | (1 << 11);
 /** IRQs that nothing but PCI uses. */
 export const EXCLUSIVE_PCI_IRQS = (1 << 9) | (1 << 10) | (1 << 11);
 const FIRST_LINK = 0x60;
-const SLOTS = 31;
+/** The last slot that VirtualBox's board uses; tables describe 1 to this. */
+export const LAST_PCI_SLOT = 25;
 const ENTRY_BYTES = 16;
 const HEADER_BYTES = 32;
 
 /** Entries: bus, device, four times link value and IRQ bitmap, slot number 0 (on board), reserved. */
 export function buildRoutingOptions(): Uint8Array {
-  const bytes = new Uint8Array(SLOTS * ENTRY_BYTES);
+  const bytes = new Uint8Array(LAST_PCI_SLOT * ENTRY_BYTES);
   const view = new DataView(bytes.buffer);
-  for (let slot = 1; slot <= SLOTS; slot++) {
+  for (let slot = 1; slot <= LAST_PCI_SLOT; slot++) {
     const at = (slot - 1) * ENTRY_BYTES;
     bytes[at + 1] = slot << 3;
     for (let pin = 0; pin < 4; pin++) {
