@@ -38,7 +38,11 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
       const control = 0x40 | ((random() & 15) << 8) | (random() % 3 === 0 ? random() & 0x3f : 0x3f);
       item.setFx16(fx.fcw, control);
       // Sticky exceptions without a pending one, condition codes at random.
-      const status = ((random() & 0x4700) | (top << 11) | (random() & control & 0x7f & 0x3f)) & 0x7f7f;
+      const flags = random() & control & 0x3f;
+      let status = (random() & 0x4700) | (top << 11) | flags;
+      // An unmasked one now and then: #MF for instructions that wait.
+      const pending = ~control & 0x3f;
+      if (pending !== 0 && random() % 8 === 0) status |= 0x8080 | (pending & -pending);
       item.setFx16(fx.fsw, status);
       const isPushing = /^(fld|fild|fbld|fxtract|fptan|fsincos)/.test(row.mnemonic) && random() % 8 !== 0;
       let tags = isEmptyAllowed ? random() & 0xff : 0xff;
@@ -72,8 +76,13 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
   return cases.length - before;
 }
 
-const options: { [mnemonic: string]: CompareOptions } = {};
 const ENVIRONMENT = /fn?(st|ld)env|fn?save|frstor/;
+/** What of the outcome says nothing. */
+function optionsOf(row: Row, vector: number): CompareOptions {
+  // The host writes the first eight bytes before it finds the page of the rest missing.
+  if (row.operands[0] === "Mt" && row.options.writes === true && vector === 14) return { ignoreMemory: true };
+  return {};
+}
 const approximate = /^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/;
 
 describe.each([
@@ -92,7 +101,7 @@ describe.each([
     const ours = engine.run(cases);
     const found: string[] = [];
     for (let n = 0; n < cases.length; n++) {
-      const here = differences(native, ours, n, options[row.mnemonic]);
+      const here = differences(native, ours, n, optionsOf(row, native.vector(n)));
       if (here.length > 0) found.push(`${describeX87(cases, n)}\n    ${here.join("\n    ")}`);
     }
     expect(found.slice(0, SHOWN), `${found.length} of ${cases.length} cases differ`).toEqual([]);

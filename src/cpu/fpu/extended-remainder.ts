@@ -18,7 +18,6 @@ import {
   SUPPRESSED,
   setSe,
   signOf,
-  X87_FLAGS,
   X87_SE,
   X87_SECOND,
   X87_SECOND_SE,
@@ -28,7 +27,7 @@ import { denormals, invalid } from "./extended-arithmetic.ts";
 
 const INFINITY = -0x8000_0000_0000_0000n;
 
-/** Remainder of a / b; condition bits C0 C1 C2 C3 in X87_FLAGS. `isNearest`: FPREM1. */
+/** Remainder of a / b; condition bits into the status word (C1, C2 are clear before). `isNearest`: FPREM1. */
 const remainder: LibraryFunction = {
   name: "x87-remainder",
   parameters: [I64, I32, I64, I32, I32],
@@ -46,7 +45,13 @@ const remainder: LibraryFunction = {
         [() => b.call("x87-check", I32, [am, ase, bm, bse]), () => b.set(result, b.state(X87_SECOND, 8))],
         [() => b.or(infinite(ea), isZero(b, bm, eb)), () => b.set(result, invalid(b))],
         [() => denormals(b, am, ase, bm, bse), () => {}],
-        [() => b.eqz(am), () => setSe(b, ase)],
+        [
+          () => b.eqz(am),
+          () => {
+            setSe(b, ase);
+            b.setState(L.FPU_STATUS, b.and(b.state(L.FPU_STATUS), b.i32(~(C0 | C1 | C2 | C3))));
+          },
+        ],
       ],
       () => {
         const na = normalize(b, am, ea);
@@ -113,6 +118,8 @@ const remainder: LibraryFunction = {
           ],
           () => {},
         );
+        const others = b.and(b.state(L.FPU_STATUS), b.i32(~(C0 | C1 | C2 | C3)));
+        b.setState(L.FPU_STATUS, b.or(others, b.get(bits)));
         const rest = b.get(m);
         b.if(
           b.eqz(rest),
@@ -136,7 +143,6 @@ const remainder: LibraryFunction = {
         );
       },
     );
-    b.setState(X87_FLAGS, b.get(bits));
     return b.get(result);
   },
 };

@@ -228,10 +228,6 @@ const roundAt: LibraryFunction = {
     const e = b.add(exp, first.carry);
     const m = b.variable(b.or(first.m, b.shl(b.extendU64(first.carry), b.i64(63))));
     const flags = b.variable(b.select(first.inexact, b.or(b.i32(PE), flagIf(b, first.up, C1)), b.i32(0)));
-    const infinite = () => {
-      b.set(m, b.i64(TOP_BIT));
-      setSe(b, b.or(sign, b.i32(0x7fff)));
-    };
     const overflow = () => {
       b.if(
         isMasked(b, OE),
@@ -244,7 +240,16 @@ const roundAt: LibraryFunction = {
         () => {
           const adjusted = b.sub(e, b.i32(BIAS_ADJUST));
           b.set(flags, b.or(b.get(flags), b.i32(OE)));
-          b.if(b.geS(adjusted, b.i32(0x7fff)), infinite, () => setSe(b, b.or(sign, adjusted)));
+          b.if(
+            b.geS(adjusted, b.i32(0x7fff)),
+            () => {
+              // FSCALE only: too far for the adjusted exponent.
+              b.set(m, b.i64(TOP_BIT));
+              setSe(b, b.or(sign, b.i32(0x7fff)));
+              b.set(flags, b.i32(OE | PE | C1));
+            },
+            () => setSe(b, b.or(sign, adjusted)),
+          );
         },
       );
     };
@@ -267,6 +272,7 @@ const roundAt: LibraryFunction = {
             () => {
               b.set(m, b.i64(0));
               setSe(b, sign);
+              b.set(flags, b.i32(UE | PE));
             },
           );
         },

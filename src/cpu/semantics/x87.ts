@@ -67,8 +67,8 @@ export const stackOperand = (b: Builder, operand: Operand): Node => physical(b, 
 
 // ---- status --------------------------------------------------------------------------------------------------------
 
-/** Records instruction, opcode and, if there is one, the operand's address; clears C1. After everything that may fault. */
-export function begin(b: Builder, i: Instruction, linear?: Node): void {
+/** Records instruction, opcode and, if there is one, the operand's address. After everything that may fault. */
+function note(b: Builder, linear?: Node): void {
   b.setState(L.FPU_IP, b.thisEip());
   b.setState(L.FPU_CS, b.state(L.SEG_SELECTOR + L.SEG_CS * 4));
   b.setState(L.FPU_OPCODE, b.read({ kind: "immediate", width: 32 }));
@@ -77,7 +77,14 @@ export function begin(b: Builder, i: Instruction, linear?: Node): void {
     b.setState(L.FPU_DP, b.sub(linear, b.host(b.shl(segment, b.i32(3)), 4, L.SEG_BASE)));
     b.setState(L.FPU_DS, b.host(b.shl(segment, b.i32(2)), 4, L.SEG_SELECTOR));
   }
-  if (i.mnemonic !== "fnop") b.setState(L.FPU_STATUS, b.and(b.state(L.FPU_STATUS), b.i32(~C1)));
+}
+
+const clearC1 = (b: Builder): void => b.setState(L.FPU_STATUS, b.and(b.state(L.FPU_STATUS), b.i32(~C1)));
+
+/** As `note`, and clears C1. */
+function begin(b: Builder, linear?: Node): void {
+  note(b, linear);
+  clearC1(b);
 }
 
 const raise = (b: Builder, flags: number | Node): Node =>
@@ -119,9 +126,14 @@ function push(b: Builder, value: () => Node): void {
     () => b.set(result, stackFault(b, STACK_OVERFLOW)),
     () => b.set(result, value()),
   );
+  pushResult(b, target, b.get(result));
+}
+
+/** `target` becomes the new top, with this mantissa and X87_SE; unless SUPPRESSED. */
+function pushResult(b: Builder, target: Node, m: Node): void {
   const se = b.state(X87_SE);
   b.if(isWritten(b, se), () => {
-    writeRegister(b, target, { m: b.get(result), se });
+    writeRegister(b, target, { m, se });
     markUsed(b, target);
     b.setState(L.FPU_TOP, target);
   });
@@ -147,7 +159,7 @@ function loadMemory(b: Builder, i: Instruction, isInteger: boolean): { linear: N
 /** FLD m32, m64. */
 export const fld: Semantics = (b, i) => {
   const { linear, widen } = loadMemory(b, i, false);
-  begin(b, i, linear);
+  begin(b, linear);
   push(b, () => {
     const { m, se } = widen();
     return b.call("x87-accept", I64, [m, se]);
@@ -156,38 +168,41 @@ export const fld: Semantics = (b, i) => {
 
 export const fild: Semantics = (b, i) => {
   const { linear, widen } = loadMemory(b, i, true);
-  begin(b, i, linear);
+  begin(b, linear);
   push(b, () => widen().m);
 };
 
-export const fldExtended: Semantics = (b, i) => {
+export const fldExtended: Semantics = (b, _i) => {
   const linear = b.address(10, false);
   const m = b.load(linear, 8);
   const se = b.load(b.add(linear, b.i32(8)), 2);
-  begin(b, i, linear);
+  begin(b, linear);
   push(b, () => {
     b.setState(X87_SE, se);
     return m;
   });
 };
 
-/** FLD ST(i). */
+/** FLD ST(i). An empty source comes before a full stack. */
 export const fldRegister: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   const source = stackOperand(b, i.operands[0]);
-  push(b, () => {
-    const result = b.variable(b.i64(0));
-    b.if(
-      areUsed(b, source),
-      () => {
-        const { m, se } = readRegister(b, source);
-        b.set(result, m);
-        b.setState(X87_SE, se);
-      },
-      () => b.set(result, stackFault(b, STACK_UNDERFLOW)),
-    );
-    return b.get(result);
-  });
+  const target = b.and(b.sub(b.state(L.FPU_TOP), b.i32(1)), b.i32(7));
+  const isReady = b.and(areUsed(b, source), b.eqz(areUsed(b, target)));
+  const result = b.variable(b.i64(0));
+  b.if(
+    isReady,
+    () => {
+      const { m, se } = readRegister(b, source);
+      b.set(result, m);
+      b.setState(X87_SE, se);
+    },
+    () => {
+      const flags = b.select(areUsed(b, source), b.i32(STACK_OVERFLOW), b.i32(STACK_UNDERFLOW));
+      b.set(result, b.call("x87-invalid", I64, [flags]));
+    },
+  );
+  pushResult(b, target, b.get(result));
 };
 
 /** FLD1 … FLDZ: by number of the opcode: mantissa rounded to nearest, sign and exponent, and by how RC changes it. */
@@ -203,7 +218,7 @@ const CONSTANTS: readonly { m: bigint; se: number; down: bigint; up: bigint }[] 
 
 export const fldConstant: Semantics = (b, i) => {
   const { m, se, down, up } = CONSTANTS[i.parameter];
-  begin(b, i);
+  begin(b);
   push(b, () => {
     b.setState(X87_SE, b.i32(se));
     if (down === 0n && up === 0n) return b.i64(m);
@@ -230,7 +245,7 @@ function store(b: Builder, i: Instruction, value: (v: Value) => Node, indefinite
   b.commit();
   const flags = b.state(X87_FLAGS);
   b.if(isWritten(b, flags), () => b.store(linear, size, b.get(result)));
-  begin(b, i, linear);
+  begin(b, linear);
   const stopped = b.call("x87-commit-flags", I32, [flags]);
   if ((i.parameter & 1) !== 0) b.if(b.eqz(stopped), () => pop(b));
 }
@@ -263,12 +278,12 @@ export const fist: Semantics = (b, i) => {
   );
 };
 
-export const fstpExtended: Semantics = (b, i) => {
+export const fstpExtended: Semantics = (b, _i) => {
   const linear = b.address(10, true);
   const upper = b.add(linear, b.i32(8));
   b.probeWrite(linear, 8);
   b.probeWrite(upper, 2);
-  begin(b, i, linear);
+  begin(b, linear);
   const top = b.state(L.FPU_TOP);
   const { m, se } = readRegister(b, top);
   const isUsed = areUsed(b, top);
@@ -283,7 +298,7 @@ export const fstpExtended: Semantics = (b, i) => {
 
 /** FST, FSTP ST(i). Bit 0 of the parameter: pop. */
 export const fstRegister: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   const target = stackOperand(b, i.operands[0]);
   const top = b.state(L.FPU_TOP);
   compute(
@@ -302,8 +317,20 @@ export const fstRegister: Semantics = (b, i) => {
   );
 };
 
+/** FSTPNCE, the alias D9 D8+i: as FSTP ST(i), but an empty register is popped without a fault or a write. */
+export const fstpNoException: Semantics = (b, i) => {
+  begin(b);
+  const top = b.state(L.FPU_TOP);
+  const target = stackOperand(b, i.operands[0]);
+  b.if(areUsed(b, top), () => {
+    writeRegister(b, target, readRegister(b, top));
+    markUsed(b, target);
+  });
+  pop(b);
+};
+
 export const fxch: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   const other = stackOperand(b, i.operands[0]);
   const top = b.state(L.FPU_TOP);
   const x = readRegister(b, top);
@@ -351,7 +378,7 @@ function operate(b: Builder, operation: number, x: Value, y: Value): Node {
 
 function memoryArithmetic(b: Builder, i: Instruction, isInteger: boolean): void {
   const { linear, widen } = loadMemory(b, i, isInteger);
-  begin(b, i, linear);
+  begin(b, linear);
   const top = b.state(L.FPU_TOP);
   compute(b, [top], top, () => {
     const y = widen();
@@ -366,14 +393,14 @@ export const arithmeticInteger: Semantics = (b, i) => memoryArithmetic(b, i, tru
 
 /** ST(0) := ST(0) op ST(i). */
 export const arithmeticTop: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const other = stackOperand(b, i.operands[0]);
   compute(b, [top, other], top, () => operate(b, i.parameter, readRegister(b, top), readRegister(b, other)));
 };
 
 function toRegister(b: Builder, i: Instruction, then: () => void): void {
-  begin(b, i);
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const other = stackOperand(b, i.operands[0]);
   compute(b, [top, other], other, () => operate(b, i.parameter, readRegister(b, top), readRegister(b, other)), then);
@@ -385,8 +412,8 @@ export const arithmeticPop: Semantics = (b, i) => toRegister(b, i, () => pop(b))
 
 /** A function of ST(0): FSQRT, FRNDINT. */
 function unary(callee: string): Semantics {
-  return (b, i) => {
-    begin(b, i);
+  return (b, _i) => {
+    begin(b);
     const top = b.state(L.FPU_TOP);
     compute(b, [top], top, () => {
       const { m, se } = readRegister(b, top);
@@ -400,8 +427,8 @@ export const frndint = unary("x87-round-to-integral");
 
 /** FCHS, FABS: the sign alone. */
 function signChange(change: (b: Builder, se: Node) => Node): Semantics {
-  return (b, i) => {
-    begin(b, i);
+  return (b, _i) => {
+    begin(b);
     const top = b.state(L.FPU_TOP);
     compute(b, [top], top, () => {
       const { m, se } = readRegister(b, top);
@@ -414,8 +441,8 @@ function signChange(change: (b: Builder, se: Node) => Node): Semantics {
 export const fchs = signChange((b, se) => b.xor(se, b.i32(0x8000)));
 export const fabs = signChange((b, se) => b.and(se, b.i32(0x7fff)));
 
-export const fscale: Semantics = (b, i) => {
-  begin(b, i);
+export const fscale: Semantics = (b, _i) => {
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const other = physical(b, 1);
   compute(b, [top, other], top, () => {
@@ -427,25 +454,19 @@ export const fscale: Semantics = (b, i) => {
 
 /** FPREM (parameter 0), FPREM1 (1). */
 export const fprem: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const other = physical(b, 1);
-  b.setState(X87_FLAGS, b.i32(0));
-  compute(
-    b,
-    [top, other],
-    top,
-    () => {
-      const x = readRegister(b, top);
-      const y = readRegister(b, other);
-      return b.call("x87-remainder", I64, [x.m, x.se, y.m, y.se, b.i32(i.parameter)]);
-    },
-    () => setConditions(b, C0 | C1 | C2 | C3, b.state(X87_FLAGS)),
-  );
+  setConditions(b, C2, b.i32(0));
+  compute(b, [top, other], top, () => {
+    const x = readRegister(b, top);
+    const y = readRegister(b, other);
+    return b.call("x87-remainder", I64, [x.m, x.se, y.m, y.se, b.i32(i.parameter)]);
+  });
 };
 
-export const fxtract: Semantics = (b, i) => {
-  begin(b, i);
+export const fxtract: Semantics = (b, _i) => {
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const target = b.and(b.sub(top, b.i32(1)), b.i32(7));
   const result = b.variable(b.i64(0));
@@ -516,34 +537,35 @@ const toStatus = (b: Builder) => (conditions: Node) => setConditions(b, C3 | C2 
 
 export const fcomReal: Semantics = (b, i) => {
   const { linear, widen } = loadMemory(b, i, false);
-  begin(b, i, linear);
+  begin(b, linear);
   compareWith(b, i, [b.state(L.FPU_TOP)], widen, toStatus(b));
 };
 
 export const ficom: Semantics = (b, i) => {
   const { linear, widen } = loadMemory(b, i, true);
-  begin(b, i, linear);
+  begin(b, linear);
   compareWith(b, i, [b.state(L.FPU_TOP)], widen, toStatus(b));
 };
 
 /** FCOM, FCOMP, FUCOM, FUCOMP ST(i); FCOMPP, FUCOMPP without operand. */
 export const fcom: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const other = i.operands.length > 0 ? stackOperand(b, i.operands[0]) : physical(b, 1);
   compareWith(b, i, [top, other], () => readRegister(b, other), toStatus(b));
 };
 
 export const ftst: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   compareWith(b, i, [b.state(L.FPU_TOP)], () => ({ m: b.i64(0), se: b.i32(0) }), toStatus(b));
 };
 
-/** FCOMI, FUCOMI and popping forms: ZF PF CF are C3 C2 C0; OF SF AF cleared. */
+/** FCOMI, FUCOMI and popping forms: ZF PF CF are C3 C2 C0; OF SF AF cleared. C1 stays but for a stack fault. */
 export const fcomi: Semantics = (b, i) => {
-  begin(b, i);
+  note(b);
   const top = b.state(L.FPU_TOP);
   const other = stackOperand(b, i.operands[0]);
+  b.if(b.eqz(areUsed(b, top, other)), () => clearC1(b));
   compareWith(
     b,
     i,
@@ -558,8 +580,8 @@ export const fcomi: Semantics = (b, i) => {
 };
 
 /** FXAM: C1 the sign; C3 C2 C0: 0 unsupported, 1 NaN, 2 normal, 3 infinity, 4 zero, 5 empty, 6 denormal. */
-export const fxam: Semantics = (b, i) => {
-  begin(b, i);
+export const fxam: Semantics = (b, _i) => {
+  begin(b);
   const top = b.state(L.FPU_TOP);
   const { m, se } = readRegister(b, top);
   const e = b.and(se, b.i32(0x7fff));
@@ -576,9 +598,10 @@ export const fxam: Semantics = (b, i) => {
 
 /** FCMOVcc; the parameter is the condition code. */
 export const fcmov: Semantics = (b, i) => {
-  begin(b, i);
+  note(b);
   const top = b.state(L.FPU_TOP);
   const other = stackOperand(b, i.operands[0]);
+  b.if(b.eqz(areUsed(b, top, other)), () => clearC1(b));
   const isTaken = b.condition(i.parameter);
   compute(b, [top, other], top, () => {
     const x = readRegister(b, top);
@@ -589,15 +612,15 @@ export const fcmov: Semantics = (b, i) => {
 };
 
 export const ffree: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   markEmpty(b, stackOperand(b, i.operands[0]));
   if ((i.parameter & 1) !== 0) pop(b);
 };
 
 /** FINCSTP (parameter 1), FDECSTP (−1). */
 export const moveTop: Semantics = (b, i) => {
-  begin(b, i);
+  begin(b);
   b.setState(L.FPU_TOP, physical(b, b.i32(i.parameter)));
 };
 
-export const fnop: Semantics = (b, i) => begin(b, i);
+export const fnop: Semantics = (b) => note(b);

@@ -67,7 +67,7 @@ export const x87Rows: readonly Row[] = [
   row("DF /7 m", "fistp", "Mq", x87.fist, writes, POP),
   row("DD /2 r", "fst", "Ft", x87.fstRegister, wait),
   row("DD /3 r", "fstp", "Ft", x87.fstRegister, wait, POP),
-  row("D9 /3 r", "fstp", "Ft", x87.fstRegister, wait, POP),
+  row("D9 /3 r", "fstpnce", "Ft", x87.fstpNoException, wait),
   row("DF /2 r", "fstp", "Ft", x87.fstRegister, wait, POP),
   row("DF /3 r", "fstp", "Ft", x87.fstRegister, wait, POP),
   row("D9 /1 r", "fxch", "Ft", x87.fxch, wait),
