@@ -18,7 +18,7 @@ beforeAll(async () => {
   engine = await EngineRunner.create();
 });
 
-const CASES_PER_FORM = 60;
+const CASES_PER_FORM = 400;
 const SHOWN = 5;
 const END = AREA + AREA_BYTES;
 
@@ -47,7 +47,7 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
       const reg = random() & 7;
       const immediate = n % 3 === 0 ? random() & 7 : random() & 0xff;
       const item = cases.add(encode(row, { isMemory: form === "m", reg, rm: random() & 7, immediate, address }));
-      fill(item, lanes, random);
+      fill(item, lanes, row.mnemonic.startsWith("cvt"), random);
       if (row.mnemonic.startsWith("maskmov")) item.setGpr(7, AREA + (random() % (AREA_BYTES - 16)));
       if (row.mnemonic === "ldmxcsr" && n % 2 === 0)
         item.setMemory(
@@ -66,7 +66,7 @@ function mxcsrImage(random: () => number): Uint8Array {
 }
 
 /** A random state. */
-function fill(item: ReturnType<CaseList["add"]>, lanes: Lanes, random: () => number): void {
+function fill(item: ReturnType<CaseList["add"]>, lanes: Lanes, isConversion: boolean, random: () => number): void {
   for (let r = 0; r < 8; r++) if (r !== 4) item.setGpr(r, integer(random));
   for (let r = 0; r < 8; r++) {
     item.setXmm(r, vector(lanes, random));
@@ -75,6 +75,19 @@ function fill(item: ReturnType<CaseList["add"]>, lanes: Lanes, random: () => num
   }
   item.setFx16(fx.fsw, (random() & 7) << 11);
   item.setFx16(fx.ftw, random() & 0xff);
+  if (lanes !== "integer" || isConversion) {
+    // Half default, half any rounding mode and masks.
+    const mode = random();
+    item.setMxcsr(
+      mode % 4 === 0
+        ? 0x1f80
+        : mode % 4 === 1
+          ? 0x1fa0
+          : mode % 4 === 2
+            ? 0x1f80 | (random() & 0xe07f)
+            : random() & 0xffff,
+    );
+  }
   item.setEflags(0x202 | (random() & 0x8d5));
   for (let at = 0; at < AREA_BYTES; at += 16) item.setMemory(at, vector(lanes, random));
 }

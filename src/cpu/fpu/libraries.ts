@@ -5,7 +5,9 @@ import { extendedCore } from "./extended.ts";
 import { extendedArithmetic } from "./extended-arithmetic.ts";
 import { extendedConversions } from "./extended-convert.ts";
 import { extendedRemainder } from "./extended-remainder.ts";
+import { softfloatFunctions } from "./softfloat-library.ts";
 
 export const coreLibraries: readonly LibraryGenerator[] = [
   library([...extendedCore, ...extendedArithmetic, ...extendedConversions, ...extendedRemainder]),
+  library(softfloatFunctions),
 ];

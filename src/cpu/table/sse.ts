@@ -1,10 +1,13 @@
 /** Opcode rows of SSE and SSE2 with XMM registers, beside the packed integer pairs of mmx.ts. SSE3 and later stay undefined. */
 import * as fxsave from "../semantics/fxsave.ts";
 import { nop } from "../semantics/move.ts";
+import * as arithmetic from "../semantics/sse-arithmetic.ts";
+import * as compare from "../semantics/sse-compare.ts";
+import * as convert from "../semantics/sse-convert.ts";
 import * as integer from "../semantics/vector-integer.ts";
 import * as move from "../semantics/vector-move.ts";
 import * as shuffle from "../semantics/vector-shuffle.ts";
-import { type Row, type RowOptions, row } from "./row.ts";
+import { type Row, type RowOptions, row, type Semantics } from "./row.ts";
 
 const sse: RowOptions = { unit: "sse" };
 const writes: RowOptions = { unit: "sse", writes: true };
@@ -87,6 +90,75 @@ const logic: readonly Row[] = [
   row("66 0F 57", "xorpd", "Vx Wx", integer.xor, sse),
 ];
 
+const hex = (value: number): string => value.toString(16).toUpperCase().padStart(2, "0");
+
+/** The four forms of an operation: packed single, packed double, scalar single, scalar double. */
+function four(
+  opcode: number,
+  name: string,
+  semantics: { ps: Semantics; pd: Semantics; ss: Semantics; sd: Semantics },
+): Row[] {
+  return [
+    row(`NP 0F ${hex(opcode)}`, `${name}ps`, "Vx Wx", semantics.ps, sse),
+    row(`66 0F ${hex(opcode)}`, `${name}pd`, "Vx Wx", semantics.pd, sse),
+    row(`F3 0F ${hex(opcode)}`, `${name}ss`, "Vx Wd", semantics.ss, sse),
+    row(`F2 0F ${hex(opcode)}`, `${name}sd`, "Vx Wq", semantics.sd, sse),
+  ];
+}
+
+const arithmeticRows: readonly Row[] = [
+  ...four(0x51, "sqrt", arithmetic.sqrt),
+  row("NP 0F 52", "rsqrtps", "Vx Wx", arithmetic.rsqrtps, sse),
+  row("F3 0F 52", "rsqrtss", "Vx Wd", arithmetic.rsqrtss, sse),
+  row("NP 0F 53", "rcpps", "Vx Wx", arithmetic.rcpps, sse),
+  row("F3 0F 53", "rcpss", "Vx Wd", arithmetic.rcpss, sse),
+  ...four(0x58, "add", arithmetic.add),
+  ...four(0x59, "mul", arithmetic.mul),
+  ...four(0x5c, "sub", arithmetic.sub),
+  ...four(0x5d, "min", arithmetic.min),
+  ...four(0x5e, "div", arithmetic.div),
+  ...four(0x5f, "max", arithmetic.max),
+];
+
+const compareRows: readonly Row[] = [
+  row("NP 0F C2", "cmpps", "Vx Wx Ib", compare.cmpps, sse),
+  row("66 0F C2", "cmppd", "Vx Wx Ib", compare.cmppd, sse),
+  row("F3 0F C2", "cmpss", "Vx Wd Ib", compare.cmpss, sse),
+  row("F2 0F C2", "cmpsd", "Vx Wq Ib", compare.cmpsd, sse),
+  row("NP 0F 2E", "ucomiss", "Vx Wd", compare.ucomiss, sse),
+  row("66 0F 2E", "ucomisd", "Vx Wq", compare.ucomisd, sse),
+  row("NP 0F 2F", "comiss", "Vx Wd", compare.comiss, sse),
+  row("66 0F 2F", "comisd", "Vx Wq", compare.comisd, sse),
+];
+
+const conversions: readonly Row[] = [
+  row("NP 0F 2A r", "cvtpi2ps", "Vx Nq", convert.cvtpi2ps, both),
+  row("NP 0F 2A m", "cvtpi2ps", "Vx Mq", convert.cvtpi2ps, sse),
+  row("66 0F 2A r", "cvtpi2pd", "Vx Nq", convert.cvtpi2pd, both),
+  // From memory no MMX register takes part.
+  row("66 0F 2A m", "cvtpi2pd", "Vx Mq", convert.cvtpi2pd, sse),
+  row("F3 0F 2A", "cvtsi2ss", "Vx Ed", convert.cvtsi2ss, sse),
+  row("F2 0F 2A", "cvtsi2sd", "Vx Ed", convert.cvtsi2sd, sse),
+  row("NP 0F 2C", "cvttps2pi", "Pq Wq", convert.cvttps2pi, both),
+  row("66 0F 2C", "cvttpd2pi", "Pq Wx", convert.cvttpd2pi, both),
+  row("F3 0F 2C", "cvttss2si", "Gd Wd", convert.cvttss2si, sse),
+  row("F2 0F 2C", "cvttsd2si", "Gd Wq", convert.cvttsd2si, sse),
+  row("NP 0F 2D", "cvtps2pi", "Pq Wq", convert.cvtps2pi, both),
+  row("66 0F 2D", "cvtpd2pi", "Pq Wx", convert.cvtpd2pi, both),
+  row("F3 0F 2D", "cvtss2si", "Gd Wd", convert.cvtss2si, sse),
+  row("F2 0F 2D", "cvtsd2si", "Gd Wq", convert.cvtsd2si, sse),
+  row("NP 0F 5A", "cvtps2pd", "Vx Wq", convert.cvtps2pd, sse),
+  row("66 0F 5A", "cvtpd2ps", "Vx Wx", convert.cvtpd2ps, sse),
+  row("F3 0F 5A", "cvtss2sd", "Vx Wd", convert.cvtss2sd, sse),
+  row("F2 0F 5A", "cvtsd2ss", "Vx Wq", convert.cvtsd2ss, sse),
+  row("NP 0F 5B", "cvtdq2ps", "Vx Wx", convert.cvtdq2ps, sse),
+  row("66 0F 5B", "cvtps2dq", "Vx Wx", convert.cvtps2dq, sse),
+  row("F3 0F 5B", "cvttps2dq", "Vx Wx", convert.cvttps2dq, sse),
+  row("F3 0F E6", "cvtdq2pd", "Vx Wq", convert.cvtdq2pd, sse),
+  row("F2 0F E6", "cvtpd2dq", "Vx Wx", convert.cvtpd2dq, sse),
+  row("66 0F E6", "cvttpd2dq", "Vx Wx", convert.cvttpd2dq, sse),
+];
+
 const control: readonly Row[] = [
   row("NP 0F AE /0 m", "fxsave", "M512", fxsave.fxsave, { unit: "fxsave", writes: true }),
   row("NP 0F AE /1 m", "fxrstor", "M512", fxsave.fxrstor, { unit: "fxsave" }),
@@ -98,4 +170,12 @@ const control: readonly Row[] = [
   row("NP 0F AE /7 r", "sfence", "", nop),
 ];
 
-export const sseRows: readonly Row[] = [...moves, ...shuffles, ...logic, ...control];
+export const sseRows: readonly Row[] = [
+  ...moves,
+  ...shuffles,
+  ...logic,
+  ...arithmeticRows,
+  ...compareRows,
+  ...conversions,
+  ...control,
+];
