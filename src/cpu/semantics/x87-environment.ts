@@ -49,10 +49,10 @@ function environment(b: Builder, i: Instruction): Node[] {
   ];
 }
 
-/** Checks that all of the area can be written: it spans at most two pages. */
-function probe(b: Builder, linear: Node, bytes: number): void {
-  b.probeWrite(linear, 2);
-  b.probeWrite(b.add(linear, b.i32(bytes - 2)), 2);
+/** Checks that all of the area can be accessed, as the host does: its first element, then its last byte (at most two pages). */
+function probe(b: Builder, i: Instruction, linear: Node, bytes: number, isWrite: boolean): void {
+  b.load(linear, i.width / 8, isWrite);
+  b.load(b.add(linear, b.i32(bytes - 1)), 1, isWrite);
 }
 
 function storeEnvironment(b: Builder, i: Instruction, linear: Node): void {
@@ -63,7 +63,7 @@ function storeEnvironment(b: Builder, i: Instruction, linear: Node): void {
 export const fnstenv: Semantics = (b, i) => {
   const bytes = environmentBytes(i);
   const linear = b.address(bytes, true);
-  probe(b, linear, bytes);
+  probe(b, i, linear, bytes, true);
   storeEnvironment(b, i, linear);
   const control = b.or(b.state(L.FPU_CONTROL), b.i32(0x3f));
   b.setState(L.FPU_CONTROL, control);
@@ -101,12 +101,17 @@ function loadEnvironment(b: Builder, i: Instruction, linear: Node): () => void {
   };
 }
 
-export const fldenv: Semantics = (b, i) => loadEnvironment(b, i, b.address(environmentBytes(i), false))();
+export const fldenv: Semantics = (b, i) => {
+  const bytes = environmentBytes(i);
+  const linear = b.address(bytes, false);
+  probe(b, i, linear, bytes, false);
+  loadEnvironment(b, i, linear)();
+};
 
 export const fnsave: Semantics = (b, i) => {
   const head = environmentBytes(i);
   const linear = b.address(head + 80, true);
-  probe(b, linear, head + 80);
+  probe(b, i, linear, head + 80, true);
   storeEnvironment(b, i, linear);
   for (let n = 0; n < 8; n++) {
     const { m, se } = readRegister(b, physical(b, n));
@@ -119,6 +124,7 @@ export const fnsave: Semantics = (b, i) => {
 export const frstor: Semantics = (b, i) => {
   const head = environmentBytes(i);
   const linear = b.address(head + 80, false);
+  probe(b, i, linear, head + 80, false);
   const commit = loadEnvironment(b, i, linear);
   const values = Array.from({ length: 8 }, (_, n) => ({
     m: b.load(b.add(linear, b.i32(head + n * 10)), 8),

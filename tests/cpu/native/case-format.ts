@@ -30,7 +30,21 @@ const FX = 64;
 const MEMORY = 576;
 
 /** Offsets in an FXSAVE image. */
-export const fx = { fcw: 0, fsw: 2, ftw: 4, fop: 6, mxcsr: 24, mxcsrMask: 28, st: 32, xmm: 160, used: 288 } as const;
+export const fx = {
+  fcw: 0,
+  fsw: 2,
+  ftw: 4,
+  fop: 6,
+  fip: 8,
+  fcs: 12,
+  fdp: 16,
+  fds: 20,
+  mxcsr: 24,
+  mxcsrMask: 28,
+  st: 32,
+  xmm: 160,
+  used: 288,
+} as const;
 
 /** A growing list of cases in the runner's format. */
 export class CaseList {

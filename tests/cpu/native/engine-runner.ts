@@ -179,6 +179,11 @@ export class EngineRunner {
     i32[L.FPU_STATUS >> 2] = status & ~0x3800;
     i32[L.FPU_TOP >> 2] = top;
     i32[L.FPU_TAGS >> 2] = image[fx.ftw];
+    i32[L.FPU_OPCODE >> 2] = view.getUint16(fx.fop, true);
+    i32[L.FPU_IP >> 2] = view.getInt32(fx.fip, true);
+    i32[L.FPU_CS >> 2] = view.getUint16(fx.fcs, true);
+    i32[L.FPU_DP >> 2] = view.getInt32(fx.fdp, true);
+    i32[L.FPU_DS >> 2] = view.getUint16(fx.fds, true);
     i32[L.MXCSR >> 2] = view.getInt32(fx.mxcsr, true);
     for (let n = 0; n < 8; n++) {
       const register = L.X87 + ((top + n) & 7) * 16;
@@ -195,6 +200,10 @@ export class EngineRunner {
     view.setUint16(fx.fsw, i32[L.FPU_STATUS >> 2] | (top << 11), true);
     image[fx.ftw] = i32[L.FPU_TAGS >> 2];
     view.setUint16(fx.fop, i32[L.FPU_OPCODE >> 2], true);
+    view.setInt32(fx.fip, i32[L.FPU_IP >> 2], true);
+    view.setUint16(fx.fcs, i32[L.FPU_CS >> 2], true);
+    view.setInt32(fx.fdp, i32[L.FPU_DP >> 2], true);
+    view.setUint16(fx.fds, i32[L.FPU_DS >> 2], true);
     view.setInt32(fx.mxcsr, i32[L.MXCSR >> 2], true);
     view.setInt32(fx.mxcsrMask, MXCSR_MASK, true);
     for (let n = 0; n < 8; n++) {
