@@ -65,13 +65,16 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
       }
       item.setEflags(0x202 | (random() & 0x8d5));
       for (let at = 0; at < AREA_BYTES; at += 16) item.setMemory(at, memoryOperand("extended", random));
-      const kind = /^f(i|b)/.test(row.mnemonic)
-        ? "integer"
-        : row.operands[0] === "Md"
-          ? "single"
-          : row.operands[0] === "Mq"
-            ? "double"
-            : "extended";
+      const kind =
+        row.mnemonic === "fbld"
+          ? "decimal"
+          : /^fi/.test(row.mnemonic)
+            ? "integer"
+            : row.operands[0] === "Md"
+              ? "single"
+              : row.operands[0] === "Mq"
+                ? "double"
+                : "extended";
       if (form === "m" && address + 16 <= END && !/env|rstor|save/.test(row.mnemonic))
         item.setMemory(address - AREA, memoryOperand(kind, random));
     }

@@ -4,10 +4,11 @@ import { library } from "../interpreter/library.ts";
 import { extendedCore } from "./extended.ts";
 import { extendedArithmetic } from "./extended-arithmetic.ts";
 import { extendedConversions } from "./extended-convert.ts";
+import { extendedDecimal } from "./extended-decimal.ts";
 import { extendedRemainder } from "./extended-remainder.ts";
 import { softfloatFunctions } from "./softfloat-library.ts";
 
 export const coreLibraries: readonly LibraryGenerator[] = [
-  library([...extendedCore, ...extendedArithmetic, ...extendedConversions, ...extendedRemainder]),
+  library([...extendedCore, ...extendedArithmetic, ...extendedConversions, ...extendedRemainder, ...extendedDecimal]),
   library(softfloatFunctions),
 ];

@@ -183,6 +183,14 @@ export const fldExtended: Semantics = (b, _i) => {
   });
 };
 
+export const fbld: Semantics = (b) => {
+  const linear = b.address(10, false);
+  const low = b.load(linear, 8);
+  const high = b.load(b.add(linear, b.i32(8)), 2);
+  begin(b, linear);
+  push(b, () => b.call("x87-from-decimal", I64, [low, high]));
+};
+
 /** FLD ST(i). An empty source comes before a full stack. */
 export const fldRegister: Semantics = (b, i) => {
   begin(b);
@@ -278,23 +286,46 @@ export const fist: Semantics = (b, i) => {
   );
 };
 
-export const fstpExtended: Semantics = (b, _i) => {
+/** Stores the ten bytes that `value` makes of ST(0) (exceptions in X87_FLAGS) and pops. */
+function storeTen(b: Builder, value: (v: Value) => Value): void {
   const linear = b.address(10, true);
   const upper = b.add(linear, b.i32(8));
-  b.probeWrite(linear, 8);
-  b.probeWrite(upper, 2);
-  begin(b, linear);
   const top = b.state(L.FPU_TOP);
-  const { m, se } = readRegister(b, top);
-  const isUsed = areUsed(b, top);
-  const stopped = b.variable(b.i32(0));
-  b.if(b.eqz(isUsed), () => b.set(stopped, raise(b, STACK_UNDERFLOW)));
-  b.if(b.eqz(b.get(stopped)), () => {
-    b.storeAgain(linear, 8, b.select(isUsed, m, b.i64(DEFAULT_NAN)));
-    b.storeAgain(upper, 2, b.select(isUsed, se, b.i32(0xffff)));
-    pop(b);
+  const low = b.variable(b.i64(DEFAULT_NAN));
+  const high = b.variable(b.i32(0xffff));
+  b.if(
+    areUsed(b, top),
+    () => {
+      const { m, se } = value(readRegister(b, top));
+      b.set(low, m);
+      b.set(high, se);
+    },
+    () => b.call("x87-store-underflow", I32, []),
+  );
+  // Scratch and nothing else has been written.
+  b.commit();
+  const flags = b.state(X87_FLAGS);
+  b.if(isWritten(b, flags), () => {
+    b.probeWrite(linear, 8);
+    b.probeWrite(upper, 2);
+    b.storeAgain(linear, 8, b.get(low));
+    b.storeAgain(upper, 2, b.get(high));
   });
-};
+  begin(b, linear);
+  b.if(b.eqz(b.call("x87-commit-flags", I32, [flags])), () => pop(b));
+}
+
+export const fstpExtended: Semantics = (b) =>
+  storeTen(b, (v) => {
+    b.setState(X87_FLAGS, b.i32(0));
+    return v;
+  });
+
+export const fbstp: Semantics = (b) =>
+  storeTen(b, (v) => {
+    const m = b.call("x87-to-decimal", I64, [v.m, v.se]);
+    return { m, se: b.state(X87_SECOND_SE) };
+  });
 
 /** FST, FSTP ST(i). Bit 0 of the parameter: pop. */
 export const fstRegister: Semantics = (b, i) => {

@@ -91,7 +91,7 @@ export function extendedBytes(value: Extended): Uint8Array {
   return bytes;
 }
 
-export type MemoryKind = "extended" | "single" | "double" | "integer";
+export type MemoryKind = "extended" | "single" | "double" | "integer" | "decimal";
 
 /** Sixteen bytes that begin with an operand of that kind. */
 export function memoryOperand(kind: MemoryKind, random: () => number): Uint8Array {
@@ -119,6 +119,14 @@ export function memoryOperand(kind: MemoryKind, random: () => number): Uint8Arra
         (BigInt(random() & 1) << 63n) | (exponent << 52n) | (fraction & 0xf_ffff_ffff_ffffn) | extra,
         true,
       );
+      break;
+    }
+    case "decimal": {
+      for (let n = 0; n < 9; n++) bytes[n] = (random() % 10) | ((random() % 10) << 4);
+      // Now and then digits that are none.
+      if (random() % 8 === 0) bytes[random() % 9] = random();
+      bytes[9] = random() % 2 === 0 ? 0x80 : 0;
+      if (random() % 4 === 0) bytes[9] = random();
       break;
     }
     case "integer": {
