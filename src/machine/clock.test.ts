@@ -34,6 +34,45 @@ test("a paused machine's clock stands still and then goes on from there", () => 
   expect(after - before).toBeLessThan(20);
 });
 
+test("a host that was away in the middle of a loop: no leap, and the time comes back while the guest works", () => {
+  const host = { nowNs: 0, work: 0 };
+  const source = new HostTimeSource(
+    () => host.nowNs,
+    () => host.work,
+  );
+  const clock = new MachineClock(source);
+  source.setSpeed(1);
+  source.start();
+  const turn = (ns: number): number => {
+    const before = clock.nowNs();
+    host.nowNs += ns;
+    host.work += 1000;
+    return clock.nowNs() - before;
+  };
+  for (let i = 0; i < 100; i++) expect(turn(1000)).toBeLessThanOrEqual(1001);
+  // Three milliseconds away between two reads, with work for a microsecond.
+  expect(turn(3_000_000)).toBeLessThan(10_000);
+  let largest = 0;
+  for (let i = 0; i < 3000; i++) largest = Math.max(largest, turn(1000));
+  expect(largest).toBeLessThanOrEqual(2001);
+  expect(Math.abs(clock.nowNs() - host.nowNs)).toBeLessThan(10_000);
+});
+
+test("an idle guest gets the time that was lost at once, and long absences are not stretched", () => {
+  const host = { nowNs: 0 };
+  const source = new HostTimeSource(
+    () => host.nowNs,
+    () => 0,
+  );
+  source.start();
+  host.nowNs += 3_000_000;
+  expect(source.elapsedNs()).toBeLessThan(10_000);
+  source.settle();
+  expect(source.elapsedNs()).toBe(3_000_000);
+  host.nowNs += 10_000_000_000;
+  expect(source.elapsedNs()).toBeGreaterThan(9_900_000_000);
+});
+
 test("timers fire in order of deadline, ties in order of arming, and can be re-armed and cancelled", () => {
   const { clock } = createClock();
   const fired: string[] = [];

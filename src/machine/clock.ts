@@ -13,36 +13,101 @@ export interface TimeSource {
   elapsedNs(): number;
 }
 
-/** Guest time = host time while running. */
+/** Host time that passes between two reads beyond what the guest's work explains, up to this, counts as the guest's. */
+const GRACE_NS = 5_000;
+/** How much slower than its average the guest's work may be before the host is thought to have been away. */
+const SLOWNESS = 4;
+/** Time that the host was away, at most this much, is handed out in small portions; the rest at once. */
+const MAX_DEBT_NS = 50_000_000;
+
+/**
+ * Guest time = host time while running, smoothed: when the host was away in the middle of a guest's loop (another
+ * process, garbage collection), the time lost is not given to the guest in one leap but while it works on, at most doubling
+ * its clock's speed, and all at once when it is idle. Kernels measure their clocks against each other in tight loops and give
+ * up a clock that leaps.
+ */
 export class HostTimeSource implements TimeSource {
   readonly #hostNowNs: () => number;
-  /** Host time that corresponds to guest time 0, meaningful while running. */
-  #originNs = 0;
-  #frozenNs = 0;
+  readonly #work: (() => number) | undefined;
   #isRunning = false;
+  #guestNs = 0;
+  #debtNs = 0;
+  /** Host time and work at the last read, meaningful while running. */
+  #lastHostNs = 0;
+  #lastWork = 0;
+  #nsPerWork = 20;
 
-  /** `hostNowNs` is a monotonic clock in nanoseconds; its origin does not matter. Starts stopped at guest time 0. */
-  constructor(hostNowNs: () => number) {
+  /**
+   * `hostNowNs` is a monotonic clock in nanoseconds; its origin does not matter. `work` counts what the guest has done, in
+   * units of one instruction; without it nothing is smoothed. Starts stopped at guest time 0.
+   */
+  constructor(hostNowNs: () => number, work?: () => number) {
     this.#hostNowNs = hostNowNs;
+    this.#work = work;
   }
+
   elapsedNs(): number {
-    return this.#isRunning ? this.#hostNowNs() - this.#originNs : this.#frozenNs;
+    if (!this.#isRunning) return this.#guestNs;
+    const hostNs = this.#hostNowNs();
+    let stepNs = hostNs - this.#lastHostNs;
+    if (stepNs <= 0) return this.#guestNs;
+    this.#lastHostNs = hostNs;
+    if (this.#work !== undefined) {
+      const work = this.#work();
+      const plausibleNs = GRACE_NS + (work - this.#lastWork) * this.#nsPerWork * SLOWNESS;
+      this.#lastWork = work;
+      if (stepNs > plausibleNs) {
+        this.#debtNs += stepNs - plausibleNs;
+        stepNs = plausibleNs;
+      } else if (this.#debtNs > 0) {
+        const paidNs = Math.min(this.#debtNs, stepNs);
+        this.#debtNs -= paidNs;
+        stepNs += paidNs;
+      }
+      if (this.#debtNs > MAX_DEBT_NS) {
+        stepNs += this.#debtNs - MAX_DEBT_NS;
+        this.#debtNs = MAX_DEBT_NS;
+      }
+    }
+    this.#guestNs += stepNs;
+    return this.#guestNs;
   }
+
+  /** The guest was idle: all of the host's time that passed is its own. */
+  settle(): void {
+    if (!this.#isRunning) return;
+    const hostNs = this.#hostNowNs();
+    this.#guestNs += Math.max(0, hostNs - this.#lastHostNs) + this.#debtNs;
+    this.#debtNs = 0;
+    this.#lastHostNs = hostNs;
+    if (this.#work !== undefined) this.#lastWork = this.#work();
+  }
+
+  /** The guest's measured speed. */
+  setSpeed(workPerNs: number): void {
+    this.#nsPerWork = 1 / workPerNs;
+  }
+
+  /** Nanoseconds of the host's clock, for measuring. */
+  hostNowNs(): number {
+    return this.#hostNowNs();
+  }
+
   /** Guest time runs on from where it stood. */
   start(): void {
     if (this.#isRunning) return;
-    this.#originNs = this.#hostNowNs() - this.#frozenNs;
     this.#isRunning = true;
+    this.#lastHostNs = this.#hostNowNs();
+    if (this.#work !== undefined) this.#lastWork = this.#work();
   }
   stop(): void {
-    if (!this.#isRunning) return;
-    this.#frozenNs = this.#hostNowNs() - this.#originNs;
+    this.settle();
     this.#isRunning = false;
   }
   /** Continues from a saved guest time. */
   setElapsed(elapsedNs: number): void {
-    this.#frozenNs = elapsedNs;
-    this.#originNs = this.#hostNowNs() - elapsedNs;
+    this.settle();
+    this.#guestNs = elapsedNs;
   }
 }
 

@@ -22,6 +22,8 @@ import { createTracer } from "./trace.ts";
 const MIB = 1 << 20;
 /** Room for ROM copies behind the video memory. */
 const ROM_SPACE_BYTES = MIB;
+/** A device access takes the host about as long as this many instructions. */
+const WORK_PER_ACCESS = 500;
 
 /** Video memory that the guest is told about; 0 without graphics. */
 export function vramBytes(spec: MachineSpec): number {
@@ -80,7 +82,7 @@ export async function createCore(spec: MachineSpec, host: PcHost): Promise<Machi
     onDemand: (text) => demand.note("cpu", text, (place) => String(place)),
   });
   const invalidateCode = (gpa: number, lengthBytes: number) => cpu.invalidateCode(gpa, lengthBytes);
-  const time = createTimeSource(spec, host, cpu);
+  const time = createTimeSource(spec, host, cpu, () => ports.accesses + (core?.memoryBus.accesses ?? 0));
   clock = new MachineClock(time);
   core = {
     cpu,
@@ -106,8 +108,14 @@ export async function createCore(spec: MachineSpec, host: PcHost): Promise<Machi
   return core;
 }
 
-function createTimeSource(spec: MachineSpec, host: PcHost, cpu: SoftwareCpu): HostTimeSource | InstructionTimeSource {
-  if (spec.deterministic === undefined) return new HostTimeSource(host.hostNowNs);
+function createTimeSource(
+  spec: MachineSpec,
+  host: PcHost,
+  cpu: SoftwareCpu,
+  accesses: () => number,
+): HostTimeSource | InstructionTimeSource {
+  if (spec.deterministic === undefined)
+    return new HostTimeSource(host.hostNowNs, () => cpu.instructionCount + accesses() * WORK_PER_ACCESS);
   return new InstructionTimeSource(spec.deterministic.nsPerInstruction, () => cpu.instructionCount);
 }
 

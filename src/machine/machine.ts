@@ -116,7 +116,7 @@ export class Machine {
     this.loop = new RunLoop({
       cpu: parts.cpu,
       clock: parts.clock,
-      instructionTime: parts.time instanceof HostTimeSource ? undefined : parts.time,
+      time: parts.time,
       doorbell: owner.doorbell,
       poll: owner.poll,
       serve: () => this.#serve(),

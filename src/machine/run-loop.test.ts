@@ -14,7 +14,7 @@ function createDeterministic() {
   const loop: RunLoop = new RunLoop({
     cpu,
     clock,
-    instructionTime: time,
+    time,
     serve: () => {},
     onTripleFault: () => {
       faults.push(cpu.instructionCount);
@@ -88,6 +88,7 @@ test("an idle machine sleeps until its doorbell rings", () => {
   const loop: RunLoop = new RunLoop({
     cpu,
     clock: new MachineClock(source),
+    time: source,
     doorbell,
     poll: () => {
       polls++;
@@ -114,7 +115,7 @@ test("what devices ask for is served right after the budget", () => {
   const loop: RunLoop = new RunLoop({
     cpu,
     clock: new MachineClock(time),
-    instructionTime: time,
+    time,
     serve: () => served.push(cpu.instructionCount),
     onTripleFault: () => {},
   });

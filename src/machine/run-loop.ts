@@ -6,7 +6,7 @@
  * deterministic mode budgets come from instruction counts alone and idle time is skipped.
  */
 import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
-import type { InstructionTimeSource, MachineClock } from "./clock.ts";
+import { HostTimeSource, type InstructionTimeSource, type MachineClock } from "./clock.ts";
 
 /** Longest slice of guest time in one budget: what is posted meanwhile waits at most that long. */
 const SLICE_NS = 100_000;
@@ -20,8 +20,8 @@ const MAX_SLEEP_MS = 1000;
 export interface RunLoopOptions {
   readonly cpu: VirtualCpu;
   readonly clock: MachineClock;
-  /** Set in deterministic mode. */
-  readonly instructionTime?: InstructionTimeSource;
+  /** Where the clock's time comes from: the host, or instructions (deterministic mode). */
+  readonly time: HostTimeSource | InstructionTimeSource;
   /**
    * One shared 32-bit counter. Whoever posts something for the machine thread adds 1 and notifies. Without one, the loop
    * does not sleep (a single-threaded host gives the time back between `step` calls).
@@ -91,6 +91,8 @@ export class RunLoop {
       return maySleep;
     }
     const startNs = this.#clock.nowNs();
+    const { time } = this.#options;
+    const startHostNs = time instanceof HostTimeSource ? time.hostNowNs() : 0;
     this.#clock.fireDue(startNs);
     this.#serve();
     if (this.#hasEnded || this.#isPaused) return !this.#hasEnded;
@@ -98,7 +100,9 @@ export class RunLoop {
     const reason = this.#cpu.run(Math.min(maxInstructions, this.#budget(startNs)));
     this.#sliceEndNs = 0;
     this.#slices++;
-    this.#measure(startNs, this.#cpu.instructionCount - before);
+    this.#busyNs += this.#clock.nowNs() - startNs;
+    if (time instanceof HostTimeSource)
+      this.#measure(time, time.hostNowNs() - startHostNs, this.#cpu.instructionCount - before);
     this.#serve();
     if (this.#hasEnded) return false;
     switch (reason) {
@@ -172,27 +176,26 @@ export class RunLoop {
     const untilTimerNs = this.#clock.nextDeadlineNs - nowNs;
     const sliceNs = Math.max(0, Math.min(untilTimerNs, SLICE_NS));
     this.#sliceEndNs = nowNs + SLICE_NS;
-    const exact = this.#options.instructionTime;
-    if (exact !== undefined) return Math.max(1, Math.floor(sliceNs / exact.nsPerInstruction));
+    const exact = this.#options.time;
+    if (!(exact instanceof HostTimeSource)) return Math.max(1, Math.floor(sliceNs / exact.nsPerInstruction));
     return Math.max(MIN_BUDGET, Math.min(MAX_BUDGET, Math.floor(sliceNs * this.#instructionsPerNs)));
   }
 
-  #measure(startNs: number, instructions: number): void {
-    const spentNs = this.#clock.nowNs() - startNs;
-    this.#busyNs += spentNs;
+  #measure(time: HostTimeSource, spentNs: number, instructions: number): void {
     // A few instructions say nothing about speed: mostly one device access or the start of an interrupt handler.
     if (instructions < 1000 || spentNs <= 0) return;
     const rate = Math.min(10, Math.max(0.0005, instructions / spentNs));
     this.#instructionsPerNs += (rate - this.#instructionsPerNs) / 8;
+    time.setSpeed(this.#instructionsPerNs);
   }
 
   /** The CPU is halted: lets time pass until the next timer or until somebody rings. */
   #idle(maySleep: boolean): boolean {
     const deadlineNs = this.#clock.nextDeadlineNs;
-    const exact = this.#options.instructionTime;
+    const { time } = this.#options;
     const startNs = this.#clock.nowNs();
-    if (exact !== undefined && deadlineNs !== Number.POSITIVE_INFINITY) {
-      exact.skipTo(deadlineNs);
+    if (!(time instanceof HostTimeSource) && deadlineNs !== Number.POSITIVE_INFINITY) {
+      time.skipTo(deadlineNs);
       this.#idleNs += Math.max(0, deadlineNs - startNs);
       return true;
     }
@@ -205,6 +208,7 @@ export class RunLoop {
     } else {
       this.#sleep(Math.min(MAX_SLEEP_MS, waitNs / 1e6));
     }
+    if (time instanceof HostTimeSource) time.settle();
     this.#idleNs += this.#clock.nowNs() - startNs;
     return true;
   }
