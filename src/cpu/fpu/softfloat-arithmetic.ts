@@ -123,7 +123,7 @@ function isExact(b: Builder, format: Format, operation: Operation, a: Node, x: N
       case "mul":
         return b.float(float.f64Eq, b.float(float.f64Mul, da, dx), dr);
       case "div":
-        return b.float(float.f64Eq, b.float(float.f64Mul, dr, dx), da);
+        return b.or(f32.isZero(b, a), b.float(float.f64Eq, b.float(float.f64Mul, dr, dx), da));
     }
   }
   const na = f64.number(b, a);

@@ -132,16 +132,16 @@ const roundDouble: LibraryFunction = {
     const bits = f64.bitsOf(b, value);
     const isNormal = b.nez(f64.exponent(b, bits));
     const fraction = b.and(bits, b.i64(f64.fractionMask));
-    const whole = b.or(fraction, b.select(isNormal, b.i64(f64.minNormal), b.i64(0)));
     const exponent = b.sub(f64.exponent(b, bits), b.i32(f64.bias - f32.bias));
     const isNegative = b.wrap(b.shrU(bits, b.i64(63)));
-    const significand = b.shl(whole, b.i64(10));
+    const significand = b.shl(b.or(fraction, b.i64(f64.minNormal)), b.i64(10));
     const exact = nudge(b, exponent, significand, direction);
-    // A double denormal is far below: its leading one's place does not matter.
+    // A double denormal is far below: its exponent does not matter, only how many bits it has.
+    const denormal = b.shl(fraction, b.sub(b.clz(fraction), b.i64(1)));
     return b.call("f32.round", I32, [
       isNegative,
       b.select(isNormal, exact.exponent, exponent),
-      b.select(isNormal, exact.significand, significand),
+      b.select(isNormal, exact.significand, denormal),
     ]);
   },
 };
