@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { ByteRing } from "./byte-ring.ts";
 
@@ -32,4 +33,26 @@ test("a reader is woken by what is written later", async () => {
   ring.writeByte(7);
   await woken;
   expect(ring.readByte()).toBe(7);
+});
+
+test("two threads: nothing is lost and the reader is always woken", async () => {
+  const ring = ByteRing.create(64);
+  const source = `
+    import { workerData } from "node:worker_threads";
+    const { ByteRing } = await import(workerData.module);
+    const ring = new ByteRing(workerData.buffer);
+    for (let i = 0; i < 200000; ) {
+      if (ring.writeByte(i & 255)) i++;
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.01);
+    }
+  `;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
+    workerData: { buffer: ring.buffer, module: new URL("./byte-ring.ts", import.meta.url).href },
+  });
+  let expected = 0;
+  while (expected < 200_000) {
+    await ring.whenWritten();
+    for (const byte of ring.read()) if (byte !== (expected++ & 255)) throw new Error(`wrong byte ${expected - 1}`);
+  }
+  await worker.terminate();
 });

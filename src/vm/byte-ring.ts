@@ -36,24 +36,22 @@ export class ByteRing {
 
   /** Writer: one byte, or false if there is no room. */
   writeByte(byte: number): boolean {
-    const available = this.availableBytes;
-    if (available === this.#data.length) return false;
+    if (this.availableBytes === this.#data.length) return false;
     const at = Atomics.load(this.#header, WRITTEN);
     this.#data[at & this.#mask] = byte;
-    this.#publish(at + 1, available === 0);
+    this.#publish(at, 1);
     return true;
   }
 
   /** Writer: all of `bytes`, or nothing. */
   write(bytes: Uint8Array): boolean {
-    const available = this.availableBytes;
-    if (bytes.length > this.#data.length - available) return false;
+    if (bytes.length > this.freeBytes) return false;
     const at = Atomics.load(this.#header, WRITTEN);
     const start = at & this.#mask;
     const first = Math.min(bytes.length, this.#data.length - start);
     this.#data.set(bytes.subarray(0, first), start);
     this.#data.set(bytes.subarray(first), 0);
-    this.#publish(at + bytes.length, available === 0);
+    this.#publish(at, bytes.length);
     return true;
   }
 
@@ -89,10 +87,13 @@ export class ByteRing {
     return result;
   }
 
-  /** A reader sleeps only on an empty ring, so only the first byte has to wake it. */
-  #publish(written: number, wasEmpty: boolean): void {
-    Atomics.store(this.#header, WRITTEN, written | 0);
-    if (wasEmpty) Atomics.notify(this.#header, WRITTEN);
+  /**
+   * A reader sleeps only when it has read everything, so only a write that finds it there has to wake it. It is looked for
+   * after the write is visible: a reader that lies down in between sees the new count and does not.
+   */
+  #publish(at: number, length: number): void {
+    Atomics.store(this.#header, WRITTEN, (at + length) | 0);
+    if (Atomics.load(this.#header, READ) === at) Atomics.notify(this.#header, WRITTEN);
   }
 
   /** Reader: settles when there is something to read (at once if there is). Does not keep the process alive. */
