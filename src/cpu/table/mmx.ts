@@ -12,6 +12,9 @@ const sse: RowOptions = { unit: "sse" };
 
 const hex = (value: number): string => value.toString(16).toUpperCase().padStart(2, "0");
 
+/** XMM forms that string functions of C libraries live on. */
+const hot = new Set(["pcmpeqb", "pxor", "pminub", "por"]);
+
 /** Opcode, mnemonic, semantics of P,Q / V,W pairs. */
 const pairs: readonly [number, string, Semantics][] = [
   [0x63, "packsswb", shuffle.packsswb],
@@ -83,7 +86,7 @@ const immediateShifts: readonly [number, number, string, Semantics][] = [
 export const mmxRows: readonly Row[] = [
   ...pairs.flatMap(([opcode, name, semantics]) => [
     row(`NP 0F ${hex(opcode)}`, name, "Pq Qq", semantics, mmx),
-    row(`66 0F ${hex(opcode)}`, name, "Vx Wx", semantics, sse),
+    row(`66 0F ${hex(opcode)}`, name, "Vx Wx", semantics, hot.has(name) ? { ...sse, hot: true } : sse),
   ]),
   ...immediateShifts.flatMap(([opcode, extension, name, semantics]) => [
     row(`NP 0F ${hex(opcode)} /${extension} r`, name, "Nq Ib", semantics, mmx),

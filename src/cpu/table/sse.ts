@@ -11,18 +11,21 @@ import { type Row, type RowOptions, row, type Semantics } from "./row.ts";
 
 const sse: RowOptions = { unit: "sse" };
 const writes: RowOptions = { unit: "sse", writes: true };
+/** What C libraries' string functions and compilers' scalar code are made of. */
+const hotSse: RowOptions = { ...sse, hot: true };
+const hotWrites: RowOptions = { ...writes, hot: true };
 /** Instructions with both an XMM and an MMX register. */
 const both: RowOptions = { unit: "mmx-sse" };
 
 const moves: readonly Row[] = [
-  row("NP 0F 10", "movups", "Vx Wx", move.moveUnaligned, sse),
-  row("NP 0F 11", "movups", "Wx Vx", move.moveUnaligned, writes),
+  row("NP 0F 10", "movups", "Vx Wx", move.moveUnaligned, hotSse),
+  row("NP 0F 11", "movups", "Wx Vx", move.moveUnaligned, hotWrites),
   row("66 0F 10", "movupd", "Vx Wx", move.moveUnaligned, sse),
   row("66 0F 11", "movupd", "Wx Vx", move.moveUnaligned, writes),
-  row("F3 0F 10", "movss", "Vx Wd", move.moveScalar, sse, 32),
-  row("F3 0F 11", "movss", "Wd Vx", move.moveScalar, writes, 32),
-  row("F2 0F 10", "movsd", "Vx Wq", move.moveScalar, sse, 64),
-  row("F2 0F 11", "movsd", "Wq Vx", move.moveScalar, writes, 64),
+  row("F3 0F 10", "movss", "Vx Wd", move.moveScalar, hotSse, 32),
+  row("F3 0F 11", "movss", "Wd Vx", move.moveScalar, hotWrites, 32),
+  row("F2 0F 10", "movsd", "Vx Wq", move.moveScalar, hotSse, 64),
+  row("F2 0F 11", "movsd", "Wq Vx", move.moveScalar, hotWrites, 64),
   row("NP 0F 12 m", "movlps", "Vx Mq", move.moveLowHalf, sse),
   row("NP 0F 12 r", "movhlps", "Vx Ux", move.movhlps, sse),
   row("66 0F 12 m", "movlpd", "Vx Mq", move.moveLowHalf, sse),
@@ -33,21 +36,21 @@ const moves: readonly Row[] = [
   row("66 0F 16 m", "movhpd", "Vx Mq", move.moveHighHalf, sse),
   row("NP 0F 17 m", "movhps", "Mq Vx", move.moveHighHalf, writes),
   row("66 0F 17 m", "movhpd", "Mq Vx", move.moveHighHalf, writes),
-  row("NP 0F 28", "movaps", "Vx Wx", move.moveAligned, sse),
-  row("NP 0F 29", "movaps", "Wx Vx", move.moveAligned, writes),
+  row("NP 0F 28", "movaps", "Vx Wx", move.moveAligned, hotSse),
+  row("NP 0F 29", "movaps", "Wx Vx", move.moveAligned, hotWrites),
   row("66 0F 28", "movapd", "Vx Wx", move.moveAligned, sse),
   row("66 0F 29", "movapd", "Wx Vx", move.moveAligned, writes),
   row("NP 0F 2B m", "movntps", "Mx Vx", move.moveAligned, writes),
   row("66 0F 2B m", "movntpd", "Mx Vx", move.moveAligned, writes),
   row("66 0F E7 m", "movntdq", "Mx Vx", move.moveAligned, writes),
-  row("66 0F 6F", "movdqa", "Vx Wx", move.moveAligned, sse),
-  row("66 0F 7F", "movdqa", "Wx Vx", move.moveAligned, writes),
-  row("F3 0F 6F", "movdqu", "Vx Wx", move.moveUnaligned, sse),
-  row("F3 0F 7F", "movdqu", "Wx Vx", move.moveUnaligned, writes),
-  row("66 0F 6E", "movd", "Vx Ed", move.moveLow, sse, 32),
-  row("66 0F 7E", "movd", "Ed Vx", move.moveLow, writes, 32),
-  row("F3 0F 7E", "movq", "Vx Wq", move.moveLow, sse, 64),
-  row("66 0F D6", "movq", "Wq Vx", move.moveLow, writes, 64),
+  row("66 0F 6F", "movdqa", "Vx Wx", move.moveAligned, hotSse),
+  row("66 0F 7F", "movdqa", "Wx Vx", move.moveAligned, hotWrites),
+  row("F3 0F 6F", "movdqu", "Vx Wx", move.moveUnaligned, hotSse),
+  row("F3 0F 7F", "movdqu", "Wx Vx", move.moveUnaligned, hotWrites),
+  row("66 0F 6E", "movd", "Vx Ed", move.moveLow, hotSse, 32),
+  row("66 0F 7E", "movd", "Ed Vx", move.moveLow, hotWrites, 32),
+  row("F3 0F 7E", "movq", "Vx Wq", move.moveLow, hotSse, 64),
+  row("66 0F D6", "movq", "Wq Vx", move.moveLow, hotWrites, 64),
   row("F3 0F D6 r", "movq2dq", "Vx Nq", move.moveBetween, both),
   row("F2 0F D6 r", "movdq2q", "Pq Ux", move.moveBetween, both),
   row("66 0F F7 r", "maskmovdqu", "Vx Ux", move.maskedMove, {
@@ -58,7 +61,7 @@ const moves: readonly Row[] = [
   }),
   row("NP 0F 50 r", "movmskps", "Gd Ux", integer.movmskps, sse),
   row("66 0F 50 r", "movmskpd", "Gd Ux", integer.movmskpd, sse),
-  row("66 0F D7 r", "pmovmskb", "Gd Ux", integer.pmovmskb, sse),
+  row("66 0F D7 r", "pmovmskb", "Gd Ux", integer.pmovmskb, hotSse),
 ];
 
 const shuffles: readonly Row[] = [
