@@ -69,7 +69,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   readonly #cache: CodeCache;
   readonly #bus: CpuBus;
   readonly #i32: Int32Array;
-  readonly #bytes = new Uint8Array(MAX_INSTRUCTION_BYTES + 1);
+  readonly #bytes = new Uint8Array(MAX_INSTRUCTION_BYTES);
   readonly #mode: { isCode32: boolean; isFlat: boolean; isProtected: boolean } & DecodeMode = {
     isCode32: false,
     isFlat: false,
@@ -77,6 +77,11 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   };
   #core: Core | undefined;
   #modeKey = -1;
+  /** CS as `#syncCodeSegment` saw it last; the linear page in which it ends, unless at a page's end, and where. */
+  #codeBase = 0;
+  #codeLimit = -1;
+  #endPage = -1;
+  #endOffset = 4095;
   #isStopRequested = false;
   #isNmiPending = false;
   #isShutdown = false;
@@ -418,6 +423,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   finish(): number {
     const i32 = this.#i32;
     this.isCodeDropped = false;
+    this.#syncCodeSegment();
     const key = this.#currentKey();
     if (key !== this.#modeKey) return status.leave;
     if (
@@ -497,6 +503,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
 
   /** Code entries of the TLB lead to maps of one decode mode. */
   #syncMode(): void {
+    this.#syncCodeSegment();
     const key = this.#currentKey();
     if (key === this.#modeKey) return;
     this.#modeKey = key;
@@ -505,6 +512,25 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#mode.isProtected = (key & 4) !== 0;
     this.#tlb.flushCode(false);
     this.#tlb.flushCode(true);
+  }
+
+  /**
+   * Nothing beyond the limit of CS may be fetched. Decoded code is not checked as it runs, so the page in which the
+   * segment ends has maps of its own that end there too; its code entry is void whenever CS changes.
+   */
+  #syncCodeSegment(): void {
+    const i32 = this.#i32;
+    const base = i32[(L.SEG_BASE >> 2) + L.SEG_CS * 2];
+    const limit = i32[(L.SEG_LIMIT >> 2) + L.SEG_CS];
+    if (base === this.#codeBase && limit === this.#codeLimit) return;
+    this.#codeBase = base;
+    this.#codeLimit = limit;
+    if (this.#endPage >= 0) this.#tlb.dropCode(this.#endPage);
+    const last = (base + limit) | 0;
+    const isOpen = limit === -1 || (last & 4095) === 4095;
+    this.#endPage = isOpen ? -1 : last >>> 12;
+    this.#endOffset = last & 4095;
+    if (!isOpen) this.#tlb.dropCode(this.#endPage);
   }
 
   /** No map or no record at EIP: translate, decode. */
@@ -521,11 +547,13 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
         this.#step();
         return;
       }
+      const offset = linear & 4095;
+      const last = linear >>> 12 === this.#endPage && offset <= this.#endOffset ? this.#endOffset : 4095;
       for (;;) {
-        const map = this.#cache.mapFor(gpaPage, modeKey(this.#mode));
+        const map = this.#cache.mapFor(gpaPage, modeKey(this.#mode), last);
         if (
-          this.#i32[(map >> 2) + (linear & 4095)] !== 0 ||
-          this.#cache.decodeRun(gpaPage, (entry & ~4095) >>> 0, map, linear & 4095, this.#mode)
+          this.#i32[(map >> 2) + offset] !== 0 ||
+          this.#cache.decodeRun(gpaPage, (entry & ~4095) >>> 0, map, offset, this.#mode, last)
         ) {
           this.#tlb.setCode(linear >>> 12, map, user);
           return;
@@ -546,14 +574,18 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     const bytes = this.#bytes;
     const offset = linear & 4095;
     const firstPage = this.#linear.fetchPage(linear, user);
-    const first = Math.min(MAX_INSTRUCTION_BYTES, 4096 - offset);
+    const limit = state.segmentLimit(L.SEG_CS);
+    const allowed =
+      limit === 0xffffffff ? MAX_INSTRUCTION_BYTES : Math.min(limit - state.eip + 1, MAX_INSTRUCTION_BYTES);
+    const first = Math.min(4096 - offset, allowed);
     for (let n = 0; n < first; n++) bytes[n] = this.#physical.read8(firstPage * 4096 + offset + n);
     if (!this.#decoder.decode(bytes, 0, first, offset, this.#mode, STEP_RECORDS)) {
+      // Longer than the code segment or than any instruction may be, or in two pages.
+      if (allowed <= first) throw generalProtection();
       const next = (linear | 4095) + 1;
       const secondPage = this.#linear.fetchPage(next >>> 0, user);
-      for (let n = first; n <= MAX_INSTRUCTION_BYTES; n++)
-        bytes[n] = this.#physical.read8(secondPage * 4096 + n - first);
-      this.#decoder.decode(bytes, 0, MAX_INSTRUCTION_BYTES + 1, offset, this.#mode, STEP_RECORDS);
+      for (let n = first; n < allowed; n++) bytes[n] = this.#physical.read8(secondPage * 4096 + n - first);
+      if (!this.#decoder.decode(bytes, 0, allowed, offset, this.#mode, STEP_RECORDS)) throw generalProtection();
     }
     const { result } = this.#decoder;
     this.#decoder.writeSpecial(STEP_RECORDS + result.records * R.RECORD_BYTES, after, offset + result.lengthBytes);

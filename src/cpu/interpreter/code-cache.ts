@@ -14,6 +14,10 @@ import type { PhysicalMap } from "../mmu/physical-map.ts";
 const RUN_INSTRUCTIONS = 64;
 const FRAMES = 1 << 20;
 const MODES = 8;
+/** Offset of a page's last byte. */
+const LAST = 4095;
+/** Maps of one frame for code segments that end inside it; the oldest goes first. */
+const PARTIAL_MAPS = 16;
 
 export interface CodeCacheOwner {
   /** The frame holds decoded code from now on: no direct writes. */
@@ -29,6 +33,13 @@ export function modeKey(mode: DecodeMode): number {
   return (mode.isCode32 ? 1 : 0) | (mode.isFlat ? 2 : 0) | (mode.isProtected ? 4 : 0);
 }
 
+/** The decode map of a frame for code segments whose limit lies at `lastOffset` of it. */
+interface PartialMap {
+  readonly key: number;
+  readonly lastOffset: number;
+  readonly map: number;
+}
+
 export class CodeCache {
   readonly #decoder: Decoder;
   readonly #physicalMap: PhysicalMap;
@@ -37,6 +48,7 @@ export class CodeCache {
   readonly #u8: Uint8Array;
   /** Per mode: map address by frame. Made when a mode is first used. */
   readonly #directories: (Int32Array | undefined)[] = new Array(MODES).fill(undefined);
+  readonly #partial = new Map<number, PartialMap[]>();
   /** Two words per frame: which 64-byte lines hold decoded instructions. */
   readonly #lines = new Int32Array(FRAMES * 2);
   #nextMap = L.DECODE_MAPS;
@@ -61,8 +73,12 @@ export class CodeCache {
     this.flush();
   }
 
-  /** The decode map of a frame in a mode; allocated if there is none. */
-  mapFor(gpaPage: number, key: number): number {
+  /**
+   * The decode map of a frame in a mode; allocated if there is none. `lastOffset`: the last byte of the frame that may be
+   * fetched, if the limit of the code segment lies in it.
+   */
+  mapFor(gpaPage: number, key: number, lastOffset = LAST): number {
+    if (lastOffset !== LAST) return this.#partialMapFor(gpaPage, key, lastOffset);
     let directory = this.#directories[key];
     if (directory === undefined) {
       directory = new Int32Array(FRAMES);
@@ -70,18 +86,44 @@ export class CodeCache {
     }
     let map = directory[gpaPage];
     if (map !== 0) return map;
-    if (this.#nextMap + L.DECODE_MAP_BYTES > this.#mapLimit) this.flush();
-    map = this.#nextMap;
-    this.#nextMap += L.DECODE_MAP_BYTES;
+    map = this.#allocateMap();
     directory[gpaPage] = map;
     return map;
   }
 
+  #partialMapFor(gpaPage: number, key: number, lastOffset: number): number {
+    const known = this.#partial.get(gpaPage)?.find((entry) => entry.key === key && entry.lastOffset === lastOffset);
+    if (known !== undefined) return known.map;
+    const map = this.#allocateMap();
+    let entries = this.#partial.get(gpaPage);
+    if (entries === undefined) {
+      entries = [];
+      this.#partial.set(gpaPage, entries);
+    }
+    if (entries.length === PARTIAL_MAPS) entries.shift();
+    entries.push({ key, lastOffset, map });
+    return map;
+  }
+
+  #allocateMap(): number {
+    if (this.#nextMap + L.DECODE_MAP_BYTES > this.#mapLimit) this.flush();
+    const map = this.#nextMap;
+    this.#nextMap += L.DECODE_MAP_BYTES;
+    return map;
+  }
+
   /**
-   * Decodes a run at `pageOffset` of a frame into its map. `hostPage` is where the frame's bytes are. Answers false if the
-   * record space was exhausted and everything was dropped: look the map up again.
+   * Decodes a run at `pageOffset` of a frame into its map. `hostPage` is where the frame's bytes are; `lastOffset` as for
+   * `mapFor`. Answers false if the record space was exhausted and everything was dropped: look the map up again.
    */
-  decodeRun(gpaPage: number, hostPage: number, map: number, pageOffset: number, mode: DecodeMode): boolean {
+  decodeRun(
+    gpaPage: number,
+    hostPage: number,
+    map: number,
+    pageOffset: number,
+    mode: DecodeMode,
+    lastOffset = LAST,
+  ): boolean {
     // A run needs two records an instruction and one at its end.
     if (this.#nextRecord + (RUN_INSTRUCTIONS * 2 + 1) * R.RECORD_BYTES > this.#recordLimit) {
       this.flush();
@@ -90,15 +132,15 @@ export class CodeCache {
     const decoder = this.#decoder;
     const { result } = decoder;
     const mapIndex = map >> 2;
-    const end = hostPage + 4096;
+    const end = hostPage + lastOffset + 1;
     let record = this.#nextRecord;
     let offset = pageOffset;
     for (let n = 0; n < RUN_INSTRUCTIONS; n++) {
-      if (offset >= 4096 || (n > 0 && this.#i32[mapIndex + offset] !== 0)) break;
+      if (offset > lastOffset || (n > 0 && this.#i32[mapIndex + offset] !== 0)) break;
       if (!decoder.decode(this.#u8, hostPage + offset, end, offset, mode, record)) {
         decoder.writeSpecial(record, handler.crossing, offset);
         this.#i32[mapIndex + offset] = record;
-        this.#markLines(gpaPage, offset, 4095);
+        this.#markLines(gpaPage, offset, lastOffset);
         record += R.RECORD_BYTES;
         break;
       }
@@ -133,6 +175,7 @@ export class CodeCache {
       const map = directory?.[gpaPage] ?? 0;
       if (map !== 0) this.#owner.clear(map, L.DECODE_MAP_BYTES);
     }
+    for (const { map } of this.#partial.get(gpaPage) ?? []) this.#owner.clear(map, L.DECODE_MAP_BYTES);
     this.#lines[gpaPage * 2] = 0;
     this.#lines[gpaPage * 2 + 1] = 0;
     this.#physicalMap.unmarkCode(gpaPage);
@@ -153,6 +196,12 @@ export class CodeCache {
         this.#physicalMap.unmarkCode(page);
       }
     }
+    for (const page of this.#partial.keys()) {
+      this.#lines[page * 2] = 0;
+      this.#lines[page * 2 + 1] = 0;
+      this.#physicalMap.unmarkCode(page);
+    }
+    this.#partial.clear();
     this.#owner.clear(L.DECODE_MAPS, this.#nextMap - L.DECODE_MAPS);
     this.#nextMap = L.DECODE_MAPS;
     this.#nextRecord = L.RECORDS;

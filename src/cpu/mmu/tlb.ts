@@ -159,6 +159,13 @@ export class Tlb {
     this.#info[linearPage] |= bit | (user ? CODE_USER : CODE_SUPERVISOR);
   }
 
+  /** Drops the code entries of one page: the code segment ends in it, or no longer does. */
+  dropCode(linearPage: number): void {
+    this.#i32[(TLB_CODE_SUPERVISOR >> 2) + linearPage] = 0;
+    this.#i32[(TLB_CODE_USER >> 2) + linearPage] = 0;
+    this.#info[linearPage] &= ~(CODE_SUPERVISOR | CODE_USER);
+  }
+
   /** Drops all code entries of a privilege (the code size changed, or decode maps went away). */
   flushCode(user: boolean): void {
     const list = user ? this.#codeUser : this.#codeSupervisor;
