@@ -26,7 +26,7 @@ export function digest(lines: readonly string[]): string {
   return `${lines.length} ${createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 8)}`;
 }
 
-const result = (line: string): string => line.slice(line.indexOf(":"));
+const result = (line: string): string => line.slice(Math.max(line.indexOf(":"), 0));
 
 /** What is wrong, one text each; empty if the logs agree up to the listed differences. */
 export function compareLogs(

@@ -111,7 +111,7 @@ one_load:
     BODY
     %2
     ENDCASE
-    SAYS "  accessed "
+    SAYS "  ", %1, ": accessed "
     HEX 2, [GDT + T0 + 5]
     SAYS 10
     DESCRIPTOR T0, 0, 0xfffff, 0xf8, 0xc
@@ -126,7 +126,7 @@ one_load:
     BODY
     %2
     ENDCASE
-    SAYS "  accessed "
+    SAYS "  ", %1, ": accessed "
     HEX 2, [GDT + T0 + 5]
     SAYS 10
 %endmacro
