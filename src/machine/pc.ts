@@ -11,6 +11,7 @@ import { RAM } from "../cpu/layout.ts";
 import type { SoftwareCpu, SoftwareCpuOptions } from "../cpu/software-cpu.ts";
 import type { WallClock } from "../device-api/clock.ts";
 import type { Device } from "../device-api/device.ts";
+import type { DmaChannel } from "../device-api/dma-channel.ts";
 import * as devices from "../devices/catalogue.ts";
 import { createFirmware, type Firmware } from "../firmware/index.ts";
 import { limits, type MachineSpec } from "../spec/machine-spec.ts";
@@ -102,7 +103,8 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
     uart.enabled ? [devices.createUart({ ...uart, number: index + 1, backend: backends.uart(index) })] : [],
   );
   const bootDrives: BootDrive[] = [];
-  const storage = createStorage(spec, backends, bootDrives);
+  const floppy = createFloppy(spec, backends, bootDrives, dma.channel(2));
+  const storage = [...floppy, ...createIde(spec, backends, bootDrives)];
 
   // Firmware, whose video ROM is also the graphics card's; a user's BIOS brings its own services.
   const bootMedia = new MachineBootMedia(spec, bootDrives);
@@ -144,7 +146,24 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
   return machine;
 }
 
-function createStorage(spec: MachineSpec, backends: MachineBackends, bootDrives: BootDrive[]): Device[] {
+/** The controller is there if the spec has one, with or without drives. */
+function createFloppy(
+  spec: MachineSpec,
+  backends: MachineBackends,
+  bootDrives: BootDrive[],
+  dma: DmaChannel,
+): Device[] {
+  if (spec.floppy === undefined) return [];
+  const drives = spec.floppy.drives.map((drive) => {
+    const slot = backends.floppy(drive);
+    if (slot === undefined) throw new AnneauError(`nothing is connected to floppy drive ${drive}`);
+    bootDrives.push({ kind: "floppy", name: `floppy ${drive}`, attachment: { bus: "floppy", drive }, slot });
+    return { drive, slot };
+  });
+  return [devices.createFloppy({ drives, dma })];
+}
+
+function createIde(spec: MachineSpec, backends: MachineBackends, bootDrives: BootDrive[]): Device[] {
   if (spec.ide === undefined) return [];
   const drives = spec.ide.drives.map(({ port, device, type }) => {
     const slot = backends.ide(port, device);

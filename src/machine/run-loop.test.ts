@@ -138,3 +138,28 @@ test("a paused loop runs no CPU; a triple fault is reported", () => {
   expect(loop.step(false)).toBe(false);
   expect(faults).toEqual([0]);
 });
+
+test("after a slow phase budgets grow again", () => {
+  const host = { nowNs: 0 };
+  const cpu = new ScriptedCpu(noBus);
+  const time = new HostTimeSource(
+    () => host.nowNs,
+    () => cpu.instructionCount,
+  );
+  time.start();
+  const loop = new RunLoop({ cpu, clock: new MachineClock(time), time, serve: () => {}, onTripleFault: () => {} });
+  let nsPerInstruction = 4;
+  cpu.script = (budget) => {
+    host.nowNs += budget * nsPerInstruction;
+    return cpu.execute(budget);
+  };
+  const lastBudget = (): number => {
+    for (let i = 0; i < 300; i++) loop.step(false);
+    return cpu.budgets[cpu.budgets.length - 1];
+  };
+  expect(lastBudget()).toBeGreaterThan(20_000);
+  nsPerInstruction = 2000;
+  expect(lastBudget()).toBeLessThan(400);
+  nsPerInstruction = 4;
+  expect(lastBudget()).toBeGreaterThan(20_000);
+});

@@ -11,6 +11,8 @@ import { HostTimeSource, type InstructionTimeSource, type MachineClock } from ".
 /** Longest slice of guest time in one budget: what is posted meanwhile waits at most that long. */
 const SLICE_NS = 100_000;
 const MIN_BUDGET = 200;
+/** Speed is taken over at least this much of the host's time. */
+const MEASURE_NS = 50_000;
 const MAX_BUDGET = 4_000_000;
 /** A wait shorter than this is spun: a thread's sleep takes about as long. */
 const SPIN_NS = 40_000;
@@ -54,6 +56,8 @@ export class RunLoop {
   readonly #doorbell: Int32Array | undefined;
   #heardDoorbell = 0;
   #instructionsPerNs = 0.05;
+  #measuredNs = 0;
+  #measuredInstructions = 0;
   #sliceEndNs = 0;
   #isPaused = false;
   #hasEnded = false;
@@ -182,11 +186,15 @@ export class RunLoop {
   }
 
   #measure(time: HostTimeSource, spentNs: number, instructions: number): void {
+    this.#measuredNs += spentNs;
+    this.#measuredInstructions += instructions;
     // A few instructions say nothing about speed: mostly one device access or the start of an interrupt handler.
-    if (instructions < 1000 || spentNs <= 0) return;
-    const rate = Math.min(10, Math.max(0.0005, instructions / spentNs));
+    if (this.#measuredNs < MEASURE_NS) return;
+    const rate = Math.min(10, Math.max(0.0005, this.#measuredInstructions / this.#measuredNs));
     this.#instructionsPerNs += (rate - this.#instructionsPerNs) / 8;
     time.setSpeed(this.#instructionsPerNs);
+    this.#measuredNs = 0;
+    this.#measuredInstructions = 0;
   }
 
   /** The CPU is halted: lets time pass until the next timer or until somebody rings. */
