@@ -12,7 +12,13 @@ import { buildAcpiTables } from "./acpi/tables.ts";
 import { bootOrderChoices, bootstrap } from "./boot/bootstrap.ts";
 import { print, waitKey } from "./boot/guest-calls.ts";
 import { TrapCaller } from "./caller.ts";
-import { type DirectedProgram, DirectedServices, type Operation, SERVICE_SLOTS } from "./directed.ts";
+import {
+  type DirectedProgram,
+  DirectedServices,
+  type Operation,
+  SERVICE_SLOTS,
+  type ServiceMemory,
+} from "./directed.ts";
 import { int13 } from "./disk/disk-services.ts";
 import { DriveTable } from "./disk/drive-table.ts";
 import type { Firmware, FirmwareConfig } from "./index.ts";
@@ -245,12 +251,13 @@ class FirmwareDevice implements Device {
 }
 
 function directedPrograms(services: ServiceContext): ReadonlyMap<ServiceName, DirectedProgram> {
+  const isRealMode = (memory: ServiceMemory) => memory.input(() => (services.cpu.mode === "real" ? 1 : 0)) === 1;
   return new Map<ServiceName, DirectedProgram>([
     ["post", (memory) => post(services, memory)],
-    ["int05", (memory) => printScreen(memory, memory.input(() => (services.cpu.mode === "real" ? 1 : 0)) === 1)],
+    ["int05", (memory) => printScreen(memory, isRealMode(memory))],
     ["int13", (memory, frame) => int13(services, memory, frame)],
     ["int14", int14],
-    ["int15-directed", int15Directed],
+    ["int15-directed", (memory, frame) => int15Directed(memory, frame, isRealMode(memory))],
     ["int17", int17],
     [
       "int18",

@@ -37,7 +37,7 @@ export function guessFromPartitions(sector0: Uint8Array, totalSectors: number): 
     const at = PARTITION_TABLE + i * ENTRY_BYTES;
     const endHead = sector0[at + 5];
     const endSector = sector0[at + 6] & 0x3f;
-    if (view.getUint32(at + 12, true) === 0 || endHead === 0 || endSector === 0) continue;
+    if (view.getUint32(at + 12, true) === 0 || endHead === 0 || endHead === 255 || endSector === 0) continue;
     const heads = endHead + 1;
     const cylinders = Math.min(MOST_CYLINDERS, Math.floor(totalSectors / (heads * endSector)));
     if (cylinders >= 1) return { cylinders, heads, sectors: endSector };

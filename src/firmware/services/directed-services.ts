@@ -16,18 +16,33 @@ const HANDLER_INSTALLED = 0x80;
 const ENABLED = 0x80;
 const ACK = 0xfa;
 
-export function* int15Directed(memory: ServiceMemory, frame: number): Directed {
+export function* int15Directed(memory: ServiceMemory, frame: number, isRealMode: boolean): Directed {
   const caller = new FrameCaller(memory, frame);
-  if (caller.ah === 0x86) yield* wait(memory, caller);
+  if (caller.ah === 0x86) yield* wait(memory, caller, isRealMode);
   else caller.finish(yield* mouse(memory, caller));
   caller.enableInterrupts();
   caller.commit();
 }
 
-/** CX:DX microseconds, at most an hour and a bit by the register's size. */
-function* wait(memory: ServiceMemory, caller: FrameCaller): Directed {
-  const endNs = memory.nowNs() + ((caller.cx << 16) >>> 0) * 1000 + caller.dx * 1000;
-  while (memory.nowNs() < endNs) yield { kind: "delay", reads: 64 };
+/** A timer tick and a little: the longest that a sleep until any interrupt takes. */
+const TICK_NS = 56_000_000;
+const MOST_READS = 0xffff;
+
+/**
+ * CX:DX microseconds, at most an hour and a bit by the register's size. Sleeps from tick to tick where it can; the rest is
+ * spent in loops whose length follows from how long the last one took.
+ */
+function* wait(memory: ServiceMemory, caller: FrameCaller, isRealMode: boolean): Directed {
+  let now = memory.nowNs();
+  const endNs = now + ((caller.cx << 16) >>> 0) * 1000 + caller.dx * 1000;
+  for (let reads = 16; now < endNs; ) {
+    const before = now;
+    if (isRealMode && endNs - now > TICK_NS) yield { kind: "halt" };
+    else yield { kind: "delay", reads };
+    now = memory.nowNs();
+    const readNs = Math.max(1, (now - before) / reads);
+    reads = Math.max(1, Math.min(MOST_READS, reads * 8, Math.floor((endNs - now) / readNs)));
+  }
   caller.carry = false;
 }
 
