@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Row } from "../../src/cpu/table/row.ts";
 import { x87Rows } from "../../src/cpu/table/x87.ts";
 import { x87ControlRows } from "../../src/cpu/table/x87-control.ts";
-import { AREA, AREA_BYTES, CaseList, fx, NO_VECTOR, type Outcomes } from "./native/case-format.ts";
+import { AREA, AREA_BYTES, CaseList, type CaseWriter, fx, NO_VECTOR, type Outcomes } from "./native/case-format.ts";
 import { type CompareOptions, describeCase, differences } from "./native/compare.ts";
 import { encode, formsOf } from "./native/encode.ts";
 import { EngineRunner } from "./native/engine-runner.ts";
@@ -63,6 +63,7 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
         item.setSt(rm === 0 ? 1 : rm, extendedBytes(near));
         item.setSt(1, extendedBytes(near));
       }
+      if (approximate.test(row.mnemonic) && random() % 2 === 0) setOperands(item, row.mnemonic, random);
       item.setEflags(0x202 | (random() & 0x8d5));
       for (let at = 0; at < AREA_BYTES; at += 16) item.setMemory(at, memoryOperand("extended", random));
       const kind =
@@ -82,13 +83,42 @@ function addCases(cases: CaseList, row: Row, random: () => number): number {
   return cases.length - before;
 }
 
+/** Operands from the ranges in which the function is defined, and where it is interesting. */
+function setOperands(item: CaseWriter, mnemonic: string, random: () => number): void {
+  const mantissa = () => (1n << 63n) | (BigInt(random()) << 31n) | BigInt(random() >>> 1);
+  const sign = () => (random() & 1) << 15;
+  const near = (width: number) => 0x3fff - width + (random() % (2 * width));
+  let se = sign() | (0x3ffe - (random() % 8));
+  if (mnemonic === "fyl2x") se = near(random() % 2 === 0 ? 1 : 60);
+  else if (mnemonic === "fyl2xp1") se = sign() | (0x3ffc - (random() % 8));
+  else if (mnemonic !== "f2xm1") se = sign() | near(random() % 2 === 0 ? 4 : 62);
+  item.setSt(0, extendedBytes({ m: mantissa(), se }));
+  item.setSt(1, extendedBytes({ m: mantissa(), se: sign() | near(40) }));
+}
+
 const ENVIRONMENT = /fn?(st|ld)env|fn?save|frstor/;
 /** What of the outcome says nothing. */
 function optionsOf(row: Row, vector: number): CompareOptions {
   // The host writes the first eight bytes before it finds the page of the rest missing.
   if (row.operands[0] === "Mt" && row.options.writes === true && vector === 14) return { ignoreMemory: true };
+  if (approximate.test(row.mnemonic)) return { undefinedStatus: 0x200 };
   return {};
 }
+
+/** Makes our results the host's where they are neighbours. */
+function forgiveLastPlace(native: Outcomes, ours: Outcomes, n: number): void {
+  for (const at of [fx.st, fx.st + 16]) {
+    const [a, b] = [native, ours].map((outcomes) => {
+      const image = outcomes.fx(n);
+      const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
+      const se = view.getUint16(at + 8, true);
+      return { image, magnitude: (BigInt(se & 0x7fff) << 63n) + view.getBigUint64(at, true), sign: se >> 15 };
+    });
+    const distance = a.magnitude - b.magnitude;
+    if (a.sign === b.sign && distance >= -1n && distance <= 1n) b.image.set(a.image.subarray(at, at + 10), at);
+  }
+}
+/** Exempt in the last place of the mantissa, and in C1, which says how that was rounded: Intel's are not always rounded right. */
 const approximate = /^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/;
 
 /** Newer hosts store no selectors: zero in both outcomes where an environment was stored. */
@@ -131,9 +161,7 @@ describe.each([
   ["x87", x87Rows],
   ["x87 control", x87ControlRows],
 ] as const)("%s", (_, rows) => {
-  test.each(
-    rows.filter((row) => !approximate.test(row.mnemonic)).map((row) => [`${row.opcode} ${row.mnemonic}`, row] as const),
-  )("%s", (name, row) => {
+  test.each(rows.map((row) => [`${row.opcode} ${row.mnemonic}`, row] as const))("%s", (name, row) => {
     const random = createRandom([...name].reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7));
     const cases = new CaseList();
     expect(addCases(cases, row, random)).toBeGreaterThan(0);
@@ -145,7 +173,9 @@ describe.each([
         hideSelectors(row, cases, n, native);
         hideSelectors(row, cases, n, ours);
       }
-      const here = differences(native, ours, n, optionsOf(row, native.vector(n)));
+      const options = optionsOf(row, native.vector(n));
+      if (approximate.test(row.mnemonic)) forgiveLastPlace(native, ours, n);
+      const here = differences(native, ours, n, options);
       if (here.length === 0) here.push(...pointerDifferences(row, native, ours, n));
       if (here.length > 0) found.push(`${describeX87(cases, n)}\n    ${here.join("\n    ")}`);
     }

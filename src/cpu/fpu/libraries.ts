@@ -6,9 +6,17 @@ import { extendedArithmetic } from "./extended-arithmetic.ts";
 import { extendedConversions } from "./extended-convert.ts";
 import { extendedDecimal } from "./extended-decimal.ts";
 import { extendedRemainder } from "./extended-remainder.ts";
+import { extendedTranscendental } from "./extended-transcendental.ts";
 import { softfloatFunctions } from "./softfloat-library.ts";
 
 export const coreLibraries: readonly LibraryGenerator[] = [
-  library([...extendedCore, ...extendedArithmetic, ...extendedConversions, ...extendedRemainder, ...extendedDecimal]),
+  library([
+    ...extendedCore,
+    ...extendedArithmetic,
+    ...extendedConversions,
+    ...extendedRemainder,
+    ...extendedDecimal,
+    ...extendedTranscendental,
+  ]),
   library(softfloatFunctions),
 ];

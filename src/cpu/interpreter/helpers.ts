@@ -5,6 +5,7 @@
  */
 import type { AccessSize } from "../../device-api/io-window.ts";
 import { type CpuBus, GuestFaultSignal } from "../../device-api/virtual-cpu.ts";
+import { evaluate } from "../fpu/transcendental.ts";
 import * as L from "../layout.ts";
 import type { LinearMemory } from "../mmu/linear-memory.ts";
 import { type CpuState, CR0_NE, FLAG_DF, FLAG_IF } from "../state.ts";
@@ -54,10 +55,16 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
   const frame = new StackFrame(state, linear);
   const bulk = new Uint8Array(4096);
 
-  /** The status for something thrown: a fault leaves the instruction as if it had not begun. */
+  /**
+   * The status for something thrown: a fault leaves the instruction as if it had not begun. Except in a task switch: behind
+   * its point of no return EIP is the new task's already, and the fault is taken there.
+   */
   function faulted(thrown: unknown, eip: number): number {
-    if (thrown instanceof CpuFault) recordFault(i32, thrown);
-    else if (!(thrown instanceof GuestFaultSignal)) throw thrown;
+    if (thrown instanceof CpuFault) {
+      recordFault(i32, thrown);
+      return i32[L.EIP >> 2] === eip ? status.fault : status.leave;
+    }
+    if (!(thrown instanceof GuestFaultSignal)) throw thrown;
     i32[L.EIP >> 2] = eip;
     return status.fault;
   }
@@ -283,7 +290,7 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       else if (kind < 0) system.softwareInterrupt(vector, nextEip);
       else system.softwareException(vector, nextEip);
     }),
-    iret: ending((width) => system.interruptReturn(state.eip, width / 8)),
+    iret: ending((width, nextEip) => system.interruptReturn(nextEip, width / 8)),
     "jmp-far": ending((selector, offset, width, nextEip) => {
       system.jumpFar(selector & 0xffff, width === 16 ? offset & 0xffff : offset >>> 0, nextEip);
     }),
@@ -407,5 +414,9 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       owner.raiseFpuError();
       return status.next;
     }),
+    "x87-function": (kind) => {
+      evaluate(kind, i32, state.u32);
+      return status.next;
+    },
   };
 }

@@ -17,7 +17,7 @@ export const helperArity = {
   sti: 1,
   hlt: 1,
   int: 3,
-  iret: 1,
+  iret: 2,
   "jmp-far": 4,
   "call-far": 4,
   retf: 2,
@@ -51,6 +51,7 @@ export const helperArity = {
   ins: 4,
   outs: 3,
   "fpu-error": 0,
+  "x87-function": 1,
 } as const;
 
 export type HelperName = keyof typeof helperArity;

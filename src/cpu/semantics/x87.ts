@@ -8,7 +8,7 @@
 import type { Instruction, Operand } from "../decode/operand.ts";
 import { C0, C1, C2, C3, SUPPRESSED, X87_FLAGS, X87_SE, X87_SECOND, X87_SECOND_SE } from "../fpu/extended.ts";
 import type { Builder } from "../ir/builder.ts";
-import { I32, I64, type Node } from "../ir/node.ts";
+import { I32, I64, type Node, type Variable } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
 
@@ -82,7 +82,7 @@ function note(b: Builder, linear?: Node): void {
 const clearC1 = (b: Builder): void => b.setState(L.FPU_STATUS, b.and(b.state(L.FPU_STATUS), b.i32(~C1)));
 
 /** As `note`, and clears C1. */
-function begin(b: Builder, linear?: Node): void {
+export function begin(b: Builder, linear?: Node): void {
   note(b, linear);
   clearC1(b);
 }
@@ -95,12 +95,18 @@ const stackFault = (b: Builder, flags: number): Node => b.call("x87-invalid", I6
 
 const isWritten = (b: Builder, se: Node): Node => b.eqz(b.and(se, b.i32(SUPPRESSED)));
 
-function setConditions(b: Builder, mask: number, bits: Node): void {
+export function setConditions(b: Builder, mask: number, bits: Node): void {
   b.setState(L.FPU_STATUS, b.or(b.and(b.state(L.FPU_STATUS), b.i32(~mask)), bits));
 }
 
 /** `compute` if all of `sources` are in use, else a stack underflow; the result goes to `target`. */
-function compute(b: Builder, sources: Node[], target: Node, value: () => Node, then: () => void = () => {}): void {
+export function compute(
+  b: Builder,
+  sources: Node[],
+  target: Node,
+  value: () => Node,
+  then: () => void = () => {},
+): void {
   const result = b.variable(b.i64(0));
   b.if(
     areUsed(b, ...sources),
@@ -496,37 +502,49 @@ export const fprem: Semantics = (b, i) => {
   });
 };
 
-export const fxtract: Semantics = (b, _i) => {
-  begin(b);
-  const top = b.state(L.FPU_TOP);
+/**
+ * Replaces ST(0) and pushes a second result (X87_SECOND, X87_SECOND_SE), or does nothing if `value` answers 1. A full stack
+ * is a fault before anything else.
+ */
+export function computeAndPush(b: Builder, value: (m: Node, se: Node, result: Variable) => Node, top: Node): void {
   const target = b.and(b.sub(top, b.i32(1)), b.i32(7));
   const result = b.variable(b.i64(0));
-  const stack = (flags: number) => {
-    b.set(result, stackFault(b, flags));
-    b.setState(X87_SECOND, b.i64(DEFAULT_NAN), 8);
-    b.setState(X87_SECOND_SE, b.i32(0xffff));
-    b.if(isWritten(b, b.state(X87_SE)), () => markUsed(b, top));
-  };
+  const isSkipped = b.variable(b.i32(0));
   b.if(
-    areUsed(b, top),
-    () =>
-      b.if(
-        areUsed(b, target),
-        () => stack(STACK_OVERFLOW),
-        () => {
-          const { m, se } = readRegister(b, top);
-          b.set(result, b.call("x87-extract", I64, [m, se]));
-        },
-      ),
-    () => stack(STACK_UNDERFLOW),
+    b.and(areUsed(b, top), b.eqz(areUsed(b, target))),
+    () => {
+      const { m, se } = readRegister(b, top);
+      b.set(isSkipped, value(m, se, result));
+    },
+    () => {
+      const flags = b.select(areUsed(b, top), b.i32(STACK_OVERFLOW), b.i32(STACK_UNDERFLOW));
+      b.set(result, b.call("x87-invalid", I64, [flags]));
+      b.setState(X87_SECOND, b.i64(DEFAULT_NAN), 8);
+      b.setState(X87_SECOND_SE, b.i32(0xffff));
+      b.if(isWritten(b, b.state(X87_SE)), () => markUsed(b, top));
+    },
   );
-  const se = b.state(X87_SE);
-  b.if(isWritten(b, se), () => {
-    writeRegister(b, top, { m: b.get(result), se });
-    writeRegister(b, target, { m: b.state(X87_SECOND, 8), se: b.state(X87_SECOND_SE) });
-    markUsed(b, target);
-    b.setState(L.FPU_TOP, target);
+  b.if(b.eqz(b.get(isSkipped)), () => {
+    const se = b.state(X87_SE);
+    b.if(isWritten(b, se), () => {
+      writeRegister(b, top, { m: b.get(result), se });
+      writeRegister(b, target, { m: b.state(X87_SECOND, 8), se: b.state(X87_SECOND_SE) });
+      markUsed(b, target);
+      b.setState(L.FPU_TOP, target);
+    });
   });
+}
+
+export const fxtract: Semantics = (b) => {
+  begin(b);
+  computeAndPush(
+    b,
+    (m, se, result) => {
+      b.set(result, b.call("x87-extract", I64, [m, se]));
+      return b.i32(0);
+    },
+    b.state(L.FPU_TOP),
+  );
 };
 
 // ---- comparisons ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 /** Opcode rows of the x87 escape opcodes D8–DF (SDM volume 2, appendix A, tables ), with the undocumented aliases. */
+
+import { transcendental as kind } from "../fpu/transcendental.ts";
 import { condition } from "../ir/builder.ts";
 import * as x87 from "../semantics/x87.ts";
 import * as environment from "../semantics/x87-environment.ts";
+import * as transcendental from "../semantics/x87-transcendental.ts";
 import { type Row, type RowOptions, row, type Semantics } from "./row.ts";
 
 const wait: RowOptions = { unit: "x87" };
@@ -86,6 +89,15 @@ export const x87Rows: readonly Row[] = [
   row("D9 =FA", "fsqrt", "", x87.fsqrt, wait),
   row("D9 =FC", "frndint", "", x87.frndint, wait),
   row("D9 =FD", "fscale", "", x87.fscale, wait),
+
+  row("D9 =F0", "f2xm1", "", transcendental.f2xm1, wait, kind.f2xm1),
+  row("D9 =F1", "fyl2x", "", transcendental.fyl2x, wait, kind.fyl2x),
+  row("D9 =F2", "fptan", "", transcendental.pushingAngle, wait, kind.fptan),
+  row("D9 =F3", "fpatan", "", transcendental.fpatan, wait, kind.fpatan),
+  row("D9 =F9", "fyl2xp1", "", transcendental.fyl2xp1, wait, kind.fyl2xp1),
+  row("D9 =FB", "fsincos", "", transcendental.pushingAngle, wait, kind.fsincos),
+  row("D9 =FE", "fsin", "", transcendental.sine, wait, kind.fsin),
+  row("D9 =FF", "fcos", "", transcendental.sine, wait, kind.fcos),
 
   row("DD /4 r", "fucom", "Ft", x87.fcom, wait, IS_QUIET),
   row("DD /5 r", "fucomp", "Ft", x87.fcom, wait, IS_QUIET | POPS_ONE),
