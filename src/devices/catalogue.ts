@@ -4,6 +4,7 @@
  */
 export { type AcpiPmConfig, type AcpiPmDevice, createAcpiPm } from "./acpi-pm/index.ts";
 export { createDma, type DmaDevice } from "./dma-8237/index.ts";
+export { createFloppy, type FloppyConfig, type FloppyDriveConfig } from "./floppy-82078/index.ts";
 export { createI440fx, type I440fxConfig } from "./i440fx/index.ts";
 export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type IdeDvdConfig } from "./ide/index.ts";
 export { createPic, type PicConfig, type PicDevice } from "./pic-8259/index.ts";
