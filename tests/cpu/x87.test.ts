@@ -165,9 +165,8 @@ test("sequences", () => {
   const cases = new CaseList();
   for (let n = 0; n < CASES_PER_ROW * 10; n++) {
     const item = cases.add(Array.from({ length: 6 }, () => codes[random() % codes.length](random() & 7)).flat());
-    fillState(item, random, { isPushing: random() % 2 === 0, other: 1 });
     // Most without exceptions that end it early.
-    if (random() % 4 !== 0) item.setFx16(fx.fcw, 0x7f | ((random() & 15) << 8));
+    fillState(item, random, { isPushing: random() % 2 === 0, other: 1, isMasked: random() % 4 !== 0 });
   }
   const native = runNative(cases);
   const ours = engine.run(cases);

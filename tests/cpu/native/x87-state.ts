@@ -7,13 +7,16 @@ export interface StateOptions {
   readonly isPushing: boolean;
   /** Number of the second operand's register. */
   readonly other: number;
+  /** All exceptions are masked. */
+  readonly isMasked?: boolean;
 }
 
 /** Registers, tags, control and status words, pointers. */
 export function fillState(item: CaseWriter, random: () => number, options: StateOptions): void {
   const isEmptyAllowed = random() % 4 === 0;
   const top = random() & 7;
-  const control = 0x40 | ((random() & 15) << 8) | (random() % 3 === 0 ? random() & 0x3f : 0x3f);
+  const control =
+    0x40 | ((random() & 15) << 8) | (options.isMasked !== true && random() % 3 === 0 ? random() & 0x3f : 0x3f);
   item.setFx16(fx.fcw, control);
   // Sticky exceptions without a pending one, condition codes at random.
   let status = (random() & 0x4700) | (top << 11) | (random() & control & 0x3f);
