@@ -203,6 +203,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
           break;
         case exit.leave:
           state.i32[L.ATTENTION >> 2] = 0;
+          // A fault inside a task that has just been switched to.
+          if (i32[L.FAULT >> 2] !== 0) this.#deliverFault();
           break;
       }
     }
@@ -610,7 +612,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#isInCore = false;
     const used = budget - this.#i32[BUDGET >> 2];
     this.#instructions += used;
-    if (reason === exit.fault) this.#deliverFault();
+    if (reason === exit.fault || this.#i32[L.FAULT >> 2] !== 0) this.#deliverFault();
     else if (reason === exit.fetch) this.#fetch();
     return used;
   }
@@ -649,7 +651,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#isInCore = false;
     const used = 1 - i32[BUDGET >> 2];
     this.#instructions += used;
-    if (reason === exit.fault) {
+    if (reason === exit.fault || i32[L.FAULT >> 2] !== 0) {
       if ((flags & FLAG_RF) !== 0) i32[L.EFLAGS_SYSTEM >> 2] |= FLAG_RF;
       this.#deliverFault();
       return 1;

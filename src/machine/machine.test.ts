@@ -26,7 +26,7 @@ async function assemble(options: TestPcOptions = {}) {
 }
 
 /** Runs `instruction` once, in the next budget. */
-function once(cpu: ScriptedCpu, instruction: () => StopReason | void): void {
+function once(cpu: ScriptedCpu, instruction: () => StopReason | undefined): void {
   const before = cpu.script;
   cpu.script = (budget) => {
     cpu.script = before;

@@ -49,6 +49,8 @@ export class CodeCache {
   /** Per mode: map address by frame. Made when a mode is first used. */
   readonly #directories: (Int32Array | undefined)[] = new Array(MODES).fill(undefined);
   readonly #partial = new Map<number, PartialMap[]>();
+  /** Directory entries in use: mode × FRAMES + frame. */
+  readonly #allocated: number[] = [];
   /** Two words per frame: which 64-byte lines hold decoded instructions. */
   readonly #lines = new Int32Array(FRAMES * 2);
   #nextMap = L.DECODE_MAPS;
@@ -88,6 +90,7 @@ export class CodeCache {
     if (map !== 0) return map;
     map = this.#allocateMap();
     directory[gpaPage] = map;
+    this.#allocated.push(key * FRAMES + gpaPage);
     return map;
   }
 
@@ -186,22 +189,14 @@ export class CodeCache {
   flush(): void {
     this.flushes++;
     this.#owner.dropAllMaps();
-    for (const directory of this.#directories) {
-      if (directory === undefined) continue;
-      for (let page = 0; page < FRAMES; page++) {
-        if (directory[page] === 0) continue;
-        directory[page] = 0;
-        this.#lines[page * 2] = 0;
-        this.#lines[page * 2 + 1] = 0;
-        this.#physicalMap.unmarkCode(page);
-      }
-    }
-    for (const page of this.#partial.keys()) {
+    for (const entry of this.#allocated) {
+      const page = entry % FRAMES;
+      (this.#directories[Math.floor(entry / FRAMES)] as Int32Array)[page] = 0;
       this.#lines[page * 2] = 0;
       this.#lines[page * 2 + 1] = 0;
       this.#physicalMap.unmarkCode(page);
     }
-    this.#partial.clear();
+    this.#allocated.length = 0;
     this.#owner.clear(L.DECODE_MAPS, this.#nextMap - L.DECODE_MAPS);
     this.#nextMap = L.DECODE_MAPS;
     this.#nextRecord = L.RECORDS;

@@ -36,7 +36,7 @@ export const into: Semantics = (b) => {
   b.if(b.of(), () => b.helper("int", [b.i32(4), b.nextEip(), b.i32(4)], true));
 };
 
-export const iret: Semantics = (b, i) => b.helper("iret", [b.i32(i.width)], true);
+export const iret: Semantics = (b, i) => b.helper("iret", [b.i32(i.width), b.nextEip()], true);
 
 // ---- far transfers -----------------------------------------------------------------------------------------------
 
