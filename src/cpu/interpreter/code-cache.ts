@@ -197,6 +197,12 @@ export class CodeCache {
       this.#physicalMap.unmarkCode(page);
     }
     this.#allocated.length = 0;
+    for (const page of this.#partial.keys()) {
+      this.#lines[page * 2] = 0;
+      this.#lines[page * 2 + 1] = 0;
+      this.#physicalMap.unmarkCode(page);
+    }
+    this.#partial.clear();
     this.#owner.clear(L.DECODE_MAPS, this.#nextMap - L.DECODE_MAPS);
     this.#nextMap = L.DECODE_MAPS;
     this.#nextRecord = L.RECORDS;
