@@ -7,7 +7,7 @@ import { compareLogs } from "./compare.ts";
 import { differences } from "./differences.ts";
 import { assembleImage, runBochs, runOurs, runQemu } from "./machines.ts";
 
-const images = ["segment-loads", "segment-limits"] as const;
+const images = ["segment-loads", "segment-limits", "far-transfers"] as const;
 
 describe.each(images)("%s", (name) => {
   test("logs what Bochs and QEMU log", async () => {
