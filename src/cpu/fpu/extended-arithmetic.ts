@@ -11,12 +11,14 @@ import {
   C2,
   C3,
   choose,
+  emitRound,
   exponentOf,
   IE,
   isNan,
   isNormal,
   isUnsupported,
   isZero,
+  multiplyHigh,
   normalize,
   raise,
   rounding,
@@ -34,7 +36,7 @@ const INFINITY = -0x8000_0000_0000_0000n;
 export const invalid = (b: Builder): Node => b.call("x87-invalid", I64, [b.i32(IE)]);
 export const denormals = (b: Builder, am: Node, ase: Node, bm: Node, bse: Node): Node =>
   b.call("x87-denormals", I32, [am, ase, bm, bse]);
-export const round = (b: Builder, sign: Node, exp: Node, hi: Node, lo: Node): Node =>
+const callRound = (b: Builder, sign: Node, exp: Node, hi: Node, lo: Node): Node =>
   b.call("x87-round", I64, [sign, exp, hi, lo]);
 
 /** Both are numbers with the integer bit; exponents of any size. */
@@ -66,7 +68,7 @@ const addFinite: LibraryFunction = {
         const carry = b.ltU(sum, large);
         const newLo = b.or(b.or(b.shrU(bl, b.i64(1)), b.and(bl, b.i64(1))), b.shl(sum, b.i64(63)));
         const newHi = b.or(b.shrU(sum, b.i64(1)), b.i64(INFINITY));
-        b.set(result, round(b, sign, b.add(exp, carry), b.select(carry, newHi, sum), b.select(carry, newLo, bl)));
+        b.set(result, callRound(b, sign, b.add(exp, carry), b.select(carry, newHi, sum), b.select(carry, newLo, bl)));
       },
       () => {
         const low = b.neg(bl);
@@ -89,7 +91,7 @@ const addFinite: LibraryFunction = {
             const moved = b.shrU(b.shrU(lv, b.i64(1)), b.sub(b.i64(63), shift));
             b.set(
               result,
-              round(b, sign, b.sub(b.get(e), b.wrap(shift)), b.or(b.shl(hv, shift), moved), b.shl(lv, shift)),
+              callRound(b, sign, b.sub(b.get(e), b.wrap(shift)), b.or(b.shl(hv, shift), moved), b.shl(lv, shift)),
             );
           },
         );
@@ -98,6 +100,50 @@ const addFinite: LibraryFunction = {
     return b.get(result);
   },
 };
+
+/** The sum of two normal numbers, in line unless they are far apart or cancel to nothing. */
+function addNormal(b: Builder, am: Node, ea: Node, sa: Node, bm: Node, eb: Node, sb: Node): Node {
+  const swaps = b.or(b.gtS(eb, ea), b.and(b.eq(ea, eb), b.gtU(bm, am)));
+  const exp = b.select(swaps, eb, ea);
+  const large = b.select(swaps, bm, am);
+  const small = b.select(swaps, am, bm);
+  const distance = b.sub(exp, b.select(swaps, ea, eb));
+  const n = b.extendU64(distance);
+  const bh = b.shrU(small, n);
+  const bl = b.shl(b.shl(small, b.i64(1)), b.sub(b.i64(63), n));
+  const e = b.variable(exp);
+  const hi = b.variable(large);
+  const lo = b.variable(bl);
+  b.if(
+    b.eq(sa, sb),
+    () => {
+      const sum = b.add(large, bh);
+      b.set(hi, sum);
+      b.if(b.ltU(sum, large), () => {
+        b.set(lo, b.or(b.or(b.shrU(bl, b.i64(1)), b.and(bl, b.i64(1))), b.shl(sum, b.i64(63))));
+        b.set(hi, b.or(b.shrU(sum, b.i64(1)), b.i64(INFINITY)));
+        b.set(e, b.add(exp, b.i32(1)));
+      });
+    },
+    () => {
+      const high = b.sub(b.sub(large, bh), b.extendU64(b.nez(bl)));
+      const low = b.neg(bl);
+      const shift = b.clz(high);
+      b.set(hi, b.or(b.shl(high, shift), b.shrU(b.shrU(low, b.i64(1)), b.sub(b.i64(63), shift))));
+      b.set(lo, b.shl(low, shift));
+      b.set(e, b.sub(exp, b.wrap(shift)));
+    },
+  );
+  const result = b.variable(b.i64(0));
+  const sign = b.select(swaps, sb, sa);
+  const high = b.get(hi);
+  b.if(
+    b.and(b.ltU(distance, b.i32(64)), b.ltS(high, b.i64(0))),
+    () => b.set(result, emitRound(b, sign, b.get(e), high, b.get(lo))),
+    () => b.set(result, b.call("x87-add-finite", I64, [sa, ea, am, sb, eb, bm])),
+  );
+  return b.get(result);
+}
 
 /** a + b, or a − b with `flip` 8000h. */
 const add: LibraryFunction = {
@@ -116,7 +162,10 @@ const add: LibraryFunction = {
     choose(
       b,
       [
-        [() => b.and(isNormal(b, am, ase), isNormal(b, bm, bse)), () => finite({ m: am, e: ea }, { m: bm, e: eb })],
+        [
+          () => b.and(isNormal(b, am, ase), isNormal(b, bm, bse)),
+          () => b.set(result, addNormal(b, am, ea, sa, bm, eb, sb)),
+        ],
         [() => b.call("x87-check", I32, [am, ase, bm, bse]), () => b.set(result, b.state(X87_SECOND, 8))],
         [() => b.and(b.and(infinite(ea), infinite(eb)), b.ne(sa, sb)), () => b.set(result, invalid(b))],
         [() => denormals(b, am, ase, bm, bse), () => {}],
@@ -141,7 +190,7 @@ const add: LibraryFunction = {
               () => {
                 const isA = b.nez(am);
                 const n = normalize(b, b.or(am, bm), b.select(isA, ea, eb));
-                b.set(result, round(b, b.select(isA, sa, sb), n.e, n.m, b.i64(0)));
+                b.set(result, callRound(b, b.select(isA, sa, sb), n.e, n.m, b.i64(0)));
               },
             );
           },
@@ -162,8 +211,8 @@ const multiply: LibraryFunction = {
     const eb = exponentOf(b, bse);
     const sign = signOf(b, b.xor(ase, bse));
     const result = b.variable(b.i64(0));
-    const finite = (x: { m: Node; e: Node }, y: { m: Node; e: Node }) => {
-      const hi = b.call("x87-mulhi", I64, [x.m, y.m]);
+    const finite = (x: { m: Node; e: Node }, y: { m: Node; e: Node }, round = emitRound) => {
+      const hi = multiplyHigh(b, x.m, y.m);
       const lo = b.mul(x.m, y.m);
       const exp = b.sub(b.add(x.e, y.e), b.i32(0x3ffe));
       const isShort = b.geS(hi, b.i64(0));
@@ -199,7 +248,7 @@ const multiply: LibraryFunction = {
         ],
         [() => b.or(b.eqz(am), b.eqz(bm)), () => setSe(b, sign)],
       ],
-      () => finite(normalize(b, am, ea), normalize(b, bm, eb)),
+      () => finite(normalize(b, am, ea), normalize(b, bm, eb), callRound),
     );
     return b.get(result);
   },
@@ -249,7 +298,7 @@ const divide: LibraryFunction = {
     const eb = exponentOf(b, bse);
     const sign = signOf(b, b.xor(ase, bse));
     const result = b.variable(b.i64(0));
-    const finite = (x: { m: Node; e: Node }, y: { m: Node; e: Node }) => {
+    const finite = (x: { m: Node; e: Node }, y: { m: Node; e: Node }, round = emitRound) => {
       const isBelow = b.ltU(x.m, y.m);
       const high = b.select(isBelow, x.m, b.shrU(x.m, b.i64(1)));
       const low = b.select(isBelow, b.i64(0), b.shl(x.m, b.i64(63)));
@@ -292,7 +341,7 @@ const divide: LibraryFunction = {
         ],
         [() => b.or(b.eqz(am), infinite(eb)), () => setSe(b, sign)],
       ],
-      () => finite(normalize(b, am, ea), normalize(b, bm, eb)),
+      () => finite(normalize(b, am, ea), normalize(b, bm, eb), callRound),
     );
     return b.get(result);
   },
@@ -311,7 +360,7 @@ function squareRoot(b: Builder, m: Node, isHalf: Node): { root: Node; fraction: 
   );
   const s0 = b.raw(I64, float.i64TruncSatF64U, [estimate]);
   // One Newton step on the difference n − s0², |difference| < 2^78.
-  const square = (s: Node) => ({ hi: b.call("x87-mulhi", I64, [s, s]), lo: b.mul(s, s) });
+  const square = (s: Node) => ({ hi: multiplyHigh(b, s, s), lo: b.mul(s, s) });
   const p0 = square(s0);
   const differenceHigh = b.sub(b.sub(nh, p0.hi), b.extendU64(b.ltU(nl, p0.lo)));
   const differenceLow = b.sub(nl, p0.lo);
@@ -373,7 +422,7 @@ const sqrt: LibraryFunction = {
         // value = m · 2^(e − 3FFFh − 63); an odd unbiased exponent uses the whole 128 bits.
         const unbiased = b.sub(n.e, b.i32(0x3fff));
         const { root, fraction } = squareRoot(b, n.m, b.eqz(b.and(unbiased, b.i32(1))));
-        b.set(result, round(b, b.i32(0), b.add(b.shrS(unbiased, b.i32(1)), b.i32(0x3fff)), root, fraction));
+        b.set(result, emitRound(b, b.i32(0), b.add(b.shrS(unbiased, b.i32(1)), b.i32(0x3fff)), root, fraction));
       },
     );
     return b.get(result);

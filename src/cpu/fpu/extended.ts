@@ -293,58 +293,76 @@ const roundAt: LibraryFunction = {
   },
 };
 
-/** As round-at, at the width of the precision control. */
+/**
+ * Rounds sign, exponent and hi.lo at the width of the precision control; sets X87_SE and answers the mantissa. To nearest
+ * within the exponent range, which is nearly always, stands here in line; the rest is `x87-round-at`.
+ */
+export function emitRound(b: Builder, sign: Node, exp: Node, hi: Node, lo: Node): Node {
+  const control = b.state(L.FPU_CONTROL);
+  const result = b.variable(hi);
+  const k = b.variable(b.i32(0));
+  const rest = b.variable(lo);
+  // 24, (reserved: as 64), 53, 64 bits.
+  b.if(b.ne(b.and(control, b.i32(0x300)), b.i32(0x300)), () => {
+    const precision = b.and(b.shrU(control, b.i32(8)), b.i32(3));
+    b.set(k, b.select(b.and(precision, b.i32(1)), b.i32(0), b.select(precision, b.i32(11), b.i32(40))));
+  });
+  const kv = b.get(k);
+  const isPlain = b.and(b.ltU(b.sub(exp, b.i32(1)), b.i32(0x7ffd)), b.eqz(b.and(control, b.i32(0xc00))));
+  b.if(
+    isPlain,
+    () => {
+      b.if(kv, () => {
+        const wide = b.extendU64(kv);
+        b.set(rest, b.or(b.shl(hi, b.sub(b.i64(64), wide)), b.extendU64(b.nez(lo))));
+        b.set(result, b.and(hi, b.shl(b.i64(-1), wide)));
+      });
+      const rv = b.get(rest);
+      b.if(
+        b.eqz(rv),
+        () => setSe(b, b.or(sign, exp)),
+        () => {
+          const kept = b.get(result);
+          const wide = b.extendU64(kv);
+          const isOdd = b.wrap(b.shrU(kept, wide));
+          const up = b.and(b.wrap(b.shrU(rv, b.i64(63))), b.or(b.nez(b.shl(rv, b.i64(1))), b.and(isOdd, b.i32(1))));
+          const sum = b.add(kept, b.shl(b.extendU64(up), wide));
+          const carry = b.eqz(sum);
+          b.set(result, b.or(sum, b.shl(b.extendU64(carry), b.i64(63))));
+          setSe(b, b.or(sign, b.add(exp, carry)));
+          const flags = b.or(b.i32(PE), b.shl(up, b.i32(9)));
+          b.if(
+            b.and(control, b.i32(PE)),
+            () => b.setState(L.FPU_STATUS, b.or(b.state(L.FPU_STATUS), flags)),
+            () => {
+              raise(b, flags);
+            },
+          );
+        },
+      );
+    },
+    () => b.set(result, b.call("x87-round-at", I64, [sign, exp, hi, lo, kv])),
+  );
+  return b.get(result);
+}
+
+/** As a function. */
 const round: LibraryFunction = {
   name: "x87-round",
   parameters: [I32, I32, I64, I64],
   result: I64,
-  body: (b, sign, exp, hi, lo) => {
-    const control = b.state(L.FPU_CONTROL);
-    const result = b.variable(hi);
-    const isPlain = b.and(b.ltU(b.sub(exp, b.i32(1)), b.i32(0x7ffd)), b.eq(b.and(control, b.i32(0xf00)), b.i32(0x300)));
-    b.if(
-      isPlain,
-      () => {
-        b.if(
-          b.eqz(lo),
-          () => setSe(b, b.or(sign, exp)),
-          () => {
-            const up = b.and(
-              b.wrap(b.shrU(lo, b.i64(63))),
-              b.or(b.nez(b.shl(lo, b.i64(1))), b.wrap(b.and(hi, b.i64(1)))),
-            );
-            const sum = b.add(hi, b.extendU64(up));
-            const carry = b.eqz(sum);
-            b.set(result, b.or(sum, b.shl(b.extendU64(carry), b.i64(63))));
-            setSe(b, b.or(sign, b.add(exp, carry)));
-            raise(b, b.or(b.i32(PE), b.shl(up, b.i32(9))));
-          },
-        );
-      },
-      () => {
-        const precision = b.and(b.shrU(control, b.i32(8)), b.i32(3));
-        // 24, (reserved: as 64), 53, 64 bits.
-        const k = b.select(b.and(precision, b.i32(1)), b.i32(0), b.select(precision, b.i32(11), b.i32(40)));
-        b.set(result, b.call("x87-round-at", I64, [sign, exp, hi, lo, k]));
-      },
-    );
-    return b.get(result);
-  },
+  body: emitRound,
 };
 
 /** High half of the 128-bit product. */
-const multiplyHigh: LibraryFunction = {
-  name: "x87-mulhi",
-  parameters: [I64, I64],
-  result: I64,
-  body: (b, x, y) => {
-    const low = (n: Node) => b.and(n, b.i64(0xffff_ffffn));
-    const high = (n: Node) => b.shrU(n, b.i64(32));
-    const lh = b.mul(low(x), high(y));
-    const middle = b.add(b.add(high(b.mul(low(x), low(y))), low(lh)), b.mul(high(x), low(y)));
-    return b.add(b.add(b.mul(high(x), high(y)), high(lh)), high(middle));
-  },
-};
+export function multiplyHigh(b: Builder, x: Node, y: Node): Node {
+  const low = (n: Node) => b.and(n, b.i64(0xffff_ffffn));
+  const high = (n: Node) => b.shrU(n, b.i64(32));
+  const [xl, xh, yl, yh] = [low(x), high(x), low(y), high(y)];
+  const lh = b.mul(xl, yh);
+  const middle = b.add(b.add(high(b.mul(xl, yl)), low(lh)), b.mul(xh, yl));
+  return b.add(b.add(b.mul(xh, yh), high(lh)), high(middle));
+}
 
 export const extendedCore: readonly LibraryFunction[] = [
   raiseFunction,
@@ -353,5 +371,4 @@ export const extendedCore: readonly LibraryFunction[] = [
   checkOperands,
   roundAt,
   round,
-  multiplyHigh,
 ];
