@@ -27,9 +27,10 @@ const DATA_FRAME = 0x12000;
 
 const CODE0 = 0x08;
 const DATA0 = 0x10;
-const CODE3 = 0x1b;
-const DATA3 = 0x23;
-const TSS_SELECTOR = 0x28;
+// As Linux has them: instructions that push selectors compare equal.
+const CODE3 = 0x23;
+const DATA3 = 0x2b;
+const TSS_SELECTOR = 0x30;
 
 /** PE MP ET NE WP AM PG; OSFXSR OSXMMEXCPT. */
 const CR0 = 0x80050033 | 0;
