@@ -146,6 +146,8 @@ export function numberedDisk(sectors: number): Uint8Array {
 
 export class BiosCaller {
   readonly pc: TestPc;
+  /** Where the caller's low memory lies. */
+  private low = 0;
 
   private constructor(pc: TestPc) {
     this.pc = pc;
@@ -171,6 +173,16 @@ export class BiosCaller {
     return this.pc.machine.memory;
   }
 
+  /** Runs `act` with the caller's block and stack at another place (a V86 program's memory). */
+  withLowMemoryAt<Result>(gpa: number, act: () => Result): Result {
+    this.low = gpa;
+    try {
+      return act();
+    } finally {
+      this.low = 0;
+    }
+  }
+
   bytes(gpa: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     this.memory.read(gpa, bytes);
@@ -187,14 +199,14 @@ export class BiosCaller {
 
   /** Starts a call without waiting for it. */
   begin(vector: number, registers: CallRegisters = {}): void {
-    const { memory } = this;
-    memory.write(STACK_TOP - PAINTED_BYTES, new Uint8Array(PAINTED_BYTES).fill(PAINT));
-    for (const name of names) memory.write32(registerAt(name), (registers[name] ?? 0) >>> 0);
-    memory.write16(DS_AT, registers.ds ?? 0);
-    memory.write16(ES_AT, registers.es ?? 0);
-    memory.write16(FLAGS_AT, registers.flags ?? 0x0202);
-    memory.write16(BLOCK + 4, vector);
-    memory.write8(BLOCK, READY);
+    const { low, memory } = this;
+    memory.write(low + STACK_TOP - PAINTED_BYTES, new Uint8Array(PAINTED_BYTES).fill(PAINT));
+    for (const name of names) memory.write32(low + registerAt(name), (registers[name] ?? 0) >>> 0);
+    memory.write16(low + DS_AT, registers.ds ?? 0);
+    memory.write16(low + ES_AT, registers.es ?? 0);
+    memory.write16(low + FLAGS_AT, registers.flags ?? 0x0202);
+    memory.write16(low + BLOCK + 4, vector);
+    memory.write8(low + BLOCK, READY);
   }
 
   get isDone(): boolean {
@@ -202,18 +214,18 @@ export class BiosCaller {
   }
 
   result(): CallResult {
-    const { memory } = this;
-    const values = Object.fromEntries(names.map((name) => [name, memory.read32(registerAt(name))])) as Record<
+    const { low, memory } = this;
+    const values = Object.fromEntries(names.map((name) => [name, memory.read32(low + registerAt(name))])) as Record<
       General,
       number
     >;
-    const flags = memory.read16(FLAGS_AT);
-    const stack = this.bytes(STACK_TOP - PAINTED_BYTES, PAINTED_BYTES);
+    const flags = memory.read16(low + FLAGS_AT);
+    const stack = this.bytes(low + STACK_TOP - PAINTED_BYTES, PAINTED_BYTES);
     const touched = stack.findIndex((byte) => byte !== PAINT);
     return {
       ...values,
-      ds: memory.read16(DS_AT),
-      es: memory.read16(ES_AT),
+      ds: memory.read16(low + DS_AT),
+      es: memory.read16(low + ES_AT),
       flags,
       carry: (flags & 1) !== 0,
       zero: (flags & 0x40) !== 0,
