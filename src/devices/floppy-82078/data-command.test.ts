@@ -383,6 +383,20 @@ describe("without DMA", () => {
     expect(disk.sectors(34, 2)).toEqual(data);
   });
 
+  test("a driver that has enough stops reading: overrun, the result counts the sectors that were whole", () => {
+    const { guest } = nonDma(true);
+    guest.transferCommand(READ, { c: 0, h: 0, r: 4, eot: 18 });
+    for (let bytes = 0; bytes < 1024; ) {
+      guest.waitIrq();
+      for (; (guest.msr & 0xe0) === 0xe0 && bytes < 1024; bytes++) guest.in(0x3f5);
+    }
+    guest.waitIrq();
+    expect(guest.msr & 0x20).toBe(0x20);
+    for (let i = 0; i < 100 && (guest.msr & 0x20) !== 0; i++) guest.context.clock.advance(1_000_000);
+    expect(guest.irq.level).toBe(true);
+    expect(guest.result()).toEqual([0x40, 0x10, 0, 0, 0, 6, 2]);
+  });
+
   test("a polling driver needs no interrupt", () => {
     const { guest, disk } = nonDma(true);
     guest.out(0x3f2, 0x14);

@@ -214,6 +214,10 @@ export class DataCommand {
         if (this.#canTransfer) this.#transferDma();
         else this.#end({ st1: R.ST1_OR });
         break;
+      case "fifo":
+        this.#host.requestService(false);
+        this.#end({ st1: R.ST1_OR });
+        break;
       case "fifo-pause":
         this.#openFifo();
         break;
@@ -336,7 +340,7 @@ export class DataCommand {
 
   /** Asks for service until a FIFO's worth has been moved, a byte with the FIFO off. */
   #openFifo(): void {
-    this.#step = "fifo";
+    this.#wait("fifo", timing.fifoWaitNs);
     this.#fifoEnd = Math.min(this.#length, this.#at + (this.#host.isFifoEnabled ? FIFO_BYTES : 1));
     this.#host.requestService(true);
   }

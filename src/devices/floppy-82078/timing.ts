@@ -15,6 +15,8 @@ export const timing = {
   searchNs: 2_000_000,
   /** Between two fillings of the FIFO without DMA. */
   fifoNs: 10_000,
+  /** How long the FIFO waits for the host; a driver that has enough just stops reading. */
+  fifoWaitNs: 50_000_000,
   /** From a channel that became ready to its data. */
   dmaStartNs: 2_000,
   /** How long data waits for a channel that is not ready: a revolution. */
