@@ -2,6 +2,7 @@
  * What a PC's set-up program has left in CMOS for the BIOS: memory sizes and drives, at the PC/AT's places and the later
  * common ones. Our own firmware writes the same again; a BIOS image of the user's depends on it.
  */
+import { driveType, driveTypeFor } from "../firmware/disk/floppy-parameters.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 
 export interface CmosByte {
@@ -20,20 +21,19 @@ const CHECKSUM = 0x2e;
 const CHECKSUM_FIRST = 0x10;
 const CHECKSUM_LAST = 0x2d;
 
-const FLOPPY_1440K = 4;
 const EQUIPMENT_FLOPPY = 0x01;
 const EQUIPMENT_FPU = 0x02;
 const EQUIPMENT_MOUSE = 0x04;
 
-/** Bytes for the clock's CMOS at power-on. */
-export function cmosFor(spec: MachineSpec): CmosByte[] {
+/** Bytes for the clock's CMOS at power-on. `diskBytes`: what is in a floppy drive then, 0 if nothing. */
+export function cmosFor(spec: MachineSpec, diskBytes: (drive: 0 | 1) => number = () => 0): CmosByte[] {
   const bytes = new Map<number, number>();
   const word = (index: number, value: number): void => {
     bytes.set(index, value & 0xff);
     bytes.set(index + 1, value >> 8);
   };
   const floppies = spec.floppy?.drives ?? [];
-  const floppyType = (drive: 0 | 1) => (floppies.includes(drive) ? FLOPPY_1440K : 0);
+  const floppyType = (drive: 0 | 1) => (floppies.includes(drive) ? driveTypeFor(diskBytes(drive)) : driveType.none);
   bytes.set(FLOPPY_TYPES, (floppyType(0) << 4) | floppyType(1));
   const floppyBits = floppies.length > 0 ? EQUIPMENT_FLOPPY | ((floppies.length - 1) << 6) : 0;
   bytes.set(EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_MOUSE | floppyBits);

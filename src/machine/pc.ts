@@ -92,7 +92,7 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
     wallClock: core.wallClock,
     isUtc: spec.rtcUseUtc,
     offsetMs: spec.systemTimeOffsetMs,
-    initialCmos: cmosFor(spec),
+    initialCmos: cmosFor(spec, (drive) => backends.floppy(drive)?.medium?.sizeBytes ?? 0),
   });
   const systemPorts = devices.createSystemPorts({ timer2: { gate: pit.gate2, out: pit.out2 }, a20, requestReset });
   const ps2 = devices.createPs2({ a20, requestReset });

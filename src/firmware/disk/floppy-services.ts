@@ -2,14 +2,14 @@
 import { BDA_BASE, bda } from "../bios-data-area.ts";
 import type { FrameCaller } from "../caller.ts";
 import type { Directed, ServiceMemory } from "../directed.ts";
+import { cmos, readCmos } from "../post/chipset.ts";
 import { ROM_SEGMENT } from "../rom/system-rom.ts";
 import type { ServiceContext } from "../service-context.ts";
 import { type FloppyTransfer, floppyChangeLine, floppyReset, floppyStatus, floppyTransfer } from "./floppy.ts";
+import { driveType } from "./floppy-parameters.ts";
 
 const UNSUPPORTED_MEDIA = 0x0c;
 const ATTEMPTS_LIMIT = 0xff;
-/** CMOS drive type of a 1.44 MB drive. */
-const TYPE_144 = 4;
 
 const transfers: Partial<Record<number, FloppyTransfer>> = { 2: "read", 3: "write", 4: "verify", 5: "format" };
 
@@ -32,15 +32,17 @@ export function* floppyDrive(
     case 0x04:
     case 0x05:
       return yield* transfer(memory, caller, drive);
-    case 0x08:
-      // Last track 79, 18 sectors, last head 1; the table in ROM has NT's 13 bytes.
+    case 0x08: {
+      // Last track 79, 18 or 36 sectors, last head 1; the tables in ROM have NT's 13 bytes.
+      const is288 = typeOf(context, memory, drive) === driveType.mb288;
       caller.ax = 0;
-      caller.bx = TYPE_144;
-      caller.cx = 0x4f12;
+      caller.bx = is288 ? driveType.mb288 : driveType.mb144;
+      caller.cx = is288 ? 0x4f24 : 0x4f12;
       caller.dx = 0x0100 | (drives.length + shift);
       caller.es = ROM_SEGMENT;
-      caller.di = context.rom.labels.disketteParameters;
+      caller.di = is288 ? context.rom.labels.disketteParameters288 : context.rom.labels.disketteParameters;
       return floppyStatus.ok;
+    }
     case 0x15:
       // A drive with change line.
       caller.ah = 0x02;
@@ -58,6 +60,11 @@ export function* floppyDrive(
   }
 }
 
+function typeOf({ ports }: ServiceContext, memory: ServiceMemory, drive: number): number {
+  const types = memory.input(() => readCmos(ports, cmos.floppyTypes));
+  return drive === 0 ? types >> 4 : types & 0x0f;
+}
+
 function* transfer(memory: ServiceMemory, caller: FrameCaller, drive: number): Directed<number> {
   const kind = transfers[caller.ah]!;
   const sectors = caller.al;
@@ -72,13 +79,26 @@ function* transfer(memory: ServiceMemory, caller: FrameCaller, drive: number): D
   return status;
 }
 
-/** Prepares a format: 80 tracks of 18 or 9 sectors. */
+interface MediaType {
+  /** For 40:90: data rate in bits 6 and 7, media established. */
+  readonly state: number;
+  readonly table: string;
+}
+const mediaTypes: Partial<Record<number, MediaType>> = {
+  9: { state: 0x97, table: "disketteParameters720" },
+  18: { state: 0x17, table: "disketteParameters" },
+  36: { state: 0xd7, table: "disketteParameters288" },
+};
+
+/** Prepares a format: 80 tracks of 9 or 18 sectors, 36 in a drive that can. */
 function setMediaType(context: ServiceContext, memory: ServiceMemory, caller: FrameCaller, drive: number): number {
   const lastTrack = caller.ch | ((caller.cl & 0xc0) << 2);
   const sectors = caller.cl & 0x3f;
-  if (lastTrack > 79 || (sectors !== 18 && sectors !== 9)) return UNSUPPORTED_MEDIA;
-  memory.write8(BDA_BASE + bda.floppyState + drive, sectors === 18 ? 0x17 : 0x97);
+  const media = mediaTypes[sectors];
+  const isTooMuch = sectors === 36 && typeOf(context, memory, drive) !== driveType.mb288;
+  if (lastTrack > 79 || media === undefined || isTooMuch) return UNSUPPORTED_MEDIA;
+  memory.write8(BDA_BASE + bda.floppyState + drive, media.state);
   caller.es = ROM_SEGMENT;
-  caller.di = sectors === 18 ? context.rom.labels.disketteParameters : context.rom.labels.disketteParameters720;
+  caller.di = context.rom.labels[media.table];
   return floppyStatus.ok;
 }

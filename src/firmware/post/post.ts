@@ -10,6 +10,7 @@ import { print } from "../boot/guest-calls.ts";
 import { chooseFromMenu, isMenuWanted } from "../boot/menu.ts";
 import { storeCallRegisters } from "../call-block.ts";
 import type { Directed, ServiceMemory } from "../directed.ts";
+import { driveType, driveTypeFor } from "../disk/floppy-parameters.ts";
 import { planLinuxBoot } from "../linux-boot.ts";
 import { buildMemoryMap } from "../memory-map.ts";
 import type { ServiceContext } from "../service-context.ts";
@@ -119,11 +120,15 @@ function equipmentWord(context: ServiceContext, comPorts: number, lptPorts: numb
 }
 
 function recordConfiguration(context: ServiceContext, equipment = equipmentWord(context, 0, 0)): void {
-  const { spec } = context;
-  const hasDrive = (drive: 0 | 1) => (spec.floppy?.drives.includes(drive) ? 4 : 0);
+  const { bootMedia, spec } = context;
+  const typeOf = (drive: 0 | 1) => {
+    if (!spec.floppy?.drives.includes(drive)) return driveType.none;
+    const medium = bootMedia.media.find(({ attachment: at }) => at.bus === "floppy" && at.drive === drive);
+    return driveTypeFor(medium?.sizeBytes ?? 0);
+  };
   writeCmosContents(context.ports, {
     ramBytes: context.memory.ramBytes,
-    floppyTypes: [hasDrive(0), hasDrive(1)],
+    floppyTypes: [typeOf(0), typeOf(1)],
     diskCount: context.drives.disks.length,
     equipment: equipment & 0xff,
   });

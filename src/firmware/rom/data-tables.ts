@@ -6,7 +6,7 @@
 
 import type { BootMedia } from "../../device-api/boot-media.ts";
 import type { Assembler } from "../assembler/assembler.ts";
-import { diskette144 } from "../disk/floppy-parameters.ts";
+import { diskette144, diskette288, diskette720 } from "../disk/floppy-parameters.ts";
 import { physicalGeometry } from "../disk/geometry.ts";
 
 /** Model FCh, submodel 1; second PIC, clock, INT 15h 4Fh, EBDA; INT 16h function 09h. */
@@ -24,12 +24,9 @@ export function emitDisketteTables(a: Assembler): void {
   a.label("disketteParameters");
   a.bytes(diskette144);
   a.label("disketteParameters720");
-  const parameters = [...diskette144];
-  parameters[4] = 9;
-  parameters[5] = 0x2a;
-  parameters[7] = 0x50;
-  parameters[12] = 0x80;
-  a.bytes(parameters);
+  a.bytes(diskette720);
+  a.label("disketteParameters288");
+  a.bytes(diskette288);
 }
 
 /** INT 41h and 46h: the physical geometry of the first two disks; control byte bit 3 says more than eight heads. */
