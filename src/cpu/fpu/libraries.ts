@@ -1,6 +1,6 @@
 /** All library functions of the core module. */
 import type { LibraryGenerator } from "../interpreter/generate.ts";
-import { library } from "../interpreter/library.ts";
+import { type LibraryFunction, library } from "../interpreter/library.ts";
 import { extendedCore } from "./extended.ts";
 import { extendedArithmetic } from "./extended-arithmetic.ts";
 import { extendedConversions } from "./extended-convert.ts";
@@ -9,14 +9,14 @@ import { extendedRemainder } from "./extended-remainder.ts";
 import { extendedTranscendental } from "./extended-transcendental.ts";
 import { softfloatFunctions } from "./softfloat-library.ts";
 
-export const coreLibraries: readonly LibraryGenerator[] = [
-  library([
-    ...extendedCore,
-    ...extendedArithmetic,
-    ...extendedConversions,
-    ...extendedRemainder,
-    ...extendedDecimal,
-    ...extendedTranscendental,
-  ]),
-  library(softfloatFunctions),
+/** Those of the x87. */
+export const x87Functions: readonly LibraryFunction[] = [
+  ...extendedCore,
+  ...extendedArithmetic,
+  ...extendedConversions,
+  ...extendedRemainder,
+  ...extendedDecimal,
+  ...extendedTranscendental,
 ];
+
+export const coreLibraries: readonly LibraryGenerator[] = [library(x87Functions), library(softfloatFunctions)];
