@@ -171,9 +171,37 @@ function narrow(name: string, isDouble: boolean): LibraryFunction {
         );
       const result = b.variable(signBit);
       const flags = b.variable(b.i32(0));
+      const usual = b.add(e, b.i32(rebias));
+      const control = b.state(L.FPU_CONTROL);
       choose(
         b,
         [
+          [
+            // To nearest, well within the range: nearly always.
+            () =>
+              b.and(
+                b.and(b.ltU(b.sub(usual, b.i32(1)), b.i32(maximum - 2)), b.ltS(m, b.i64(0))),
+                b.eqz(b.and(control, b.i32(0xc00))),
+              ),
+            () => {
+              const rest = b.shl(m, b.i64(64 - drop));
+              const kept = b.shrU(b.shl(m, b.i64(1)), b.i64(drop + 1));
+              // A carry out of the fraction goes into the exponent, as it should.
+              const base = b.add(b.shl(b.extendU64(usual), b.i64(fractionBits)), kept);
+              b.if(
+                b.eqz(rest),
+                () => b.set(result, b.or(signBit, base)),
+                () => {
+                  const up = b.and(
+                    b.wrap(b.shrU(rest, b.i64(63))),
+                    b.or(b.nez(b.shl(rest, b.i64(1))), b.wrap(b.and(kept, b.i64(1)))),
+                  );
+                  b.set(result, b.or(signBit, b.add(base, b.extendU64(up))));
+                  b.set(flags, b.or(b.i32(PE), b.shl(up, b.i32(9))));
+                },
+              );
+            },
+          ],
           [
             () => isUnsupported(b, m, e),
             () => {
@@ -256,12 +284,13 @@ function narrow(name: string, isDouble: boolean): LibraryFunction {
 
 /** Magnitude rounded to an integer (|value| < 2^64): `shift` = 403Eh − exponent ≥ 0, m normal. */
 function integerPart(b: Builder, m: Node, sign: Node, shift: Node, rc: Node): { value: Node; up: Node; inexact: Node } {
-  const hi = b.variable(m);
-  const lo = b.variable(b.i64(0));
-  b.if(shift, () => {
-    const shifted = shiftRightSticky(b, m, b.i64(0), shift);
-    b.set(hi, shifted.hi);
-    b.set(lo, shifted.lo);
+  const wide = b.extendU64(shift);
+  const hi = b.variable(b.shrU(m, wide));
+  const lo = b.variable(b.shl(b.shl(m, b.i64(1)), b.sub(b.i64(63), wide)));
+  b.if(b.geU(shift, b.i32(64)), () => {
+    b.set(hi, b.i64(0));
+    // A half only if all but one bit are beyond.
+    b.set(lo, b.select(b.eq(shift, b.i32(64)), m, b.i64(1)));
   });
   const rounded = roundMantissa(b, sign, b.get(hi), b.get(lo), b.i32(0), rc);
   return { value: rounded.m, up: rounded.up, inexact: rounded.inexact };
