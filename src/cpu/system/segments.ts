@@ -83,7 +83,7 @@ function loadDataSegment(context: SystemContext, seg: number, selector: number):
     loadNull(state, seg, selector & 0xffff);
     return;
   }
-  checkDataDescriptor(context, selector, state.cpl, VECTOR_GP, scratch);
+  checkDataDescriptor(context, selector, state.cpl, VECTOR_GP, scratch, 0);
   markAccessed(context, scratch);
   loadFromDescriptor(state, seg, selector, scratch);
 }
@@ -95,8 +95,9 @@ export function checkDataDescriptor(
   cpl: number,
   vector: number,
   into: Descriptor,
+  ext: number,
 ): void {
-  const error = selectorError(selector);
+  const error = selectorError(selector) | ext;
   if (!fetchDescriptor(context, selector, into) || !into.isReadable) throw new CpuFault(vector, error);
   if (!into.isConformingCode && Math.max(cpl, selector & 3) > into.dpl) throw new CpuFault(vector, error);
   if (!into.isPresent) throw new CpuFault(VECTOR_NP, error);

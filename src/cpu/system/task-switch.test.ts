@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import * as L from "../layout.ts";
 import { CR0_TS, FLAG_NT } from "../state.ts";
+import { CpuFault } from "./fault.ts";
 import {
   CODE0,
   CODE1,
@@ -14,6 +15,7 @@ import {
   faultOf,
   firstDifference,
   GDT,
+  IDT,
   LDT,
   LDT_SELECTOR,
   STACK0,
@@ -136,6 +138,15 @@ describe("CALL, IRET, gates", () => {
     ]);
   });
 
+  test("IRET with a link to the running task finds the state it has just saved", () => {
+    cpu.poke16(TSS, TSS_SELECTOR);
+    cpu.state.eflags |= FLAG_NT;
+    cpu.state.setReg32(3, 0xbbbb);
+    cpu.system.interruptReturn(0x1001, 4);
+    expect(where()).toEqual([CODE0, 0x1001, DATA0, STACK0, 0]);
+    expect([cpu.state.reg32(3), cpu.state.eflags & FLAG_NT, tables.access(TSS_SELECTOR)]).toEqual([0xbbbb, 0, 0x89]);
+  });
+
   test("task gates ask for the gate's privilege only", () => {
     newTask();
     tables.gate(GDT + FREE, TSS2_SELECTOR, 0, 0xe5);
@@ -208,6 +219,31 @@ describe("faults", () => {
     expect(attempt({ ldt: DATA0 })).toBe("10/10");
     expect(attempt({ ldt: 0x14 })).toBe("10/14");
     expect(attempt({ cs: CODE16, eip: 0x10000 })).toBe("13/0");
+  });
+
+  test("an old TSS too short for what is saved is named itself", () => {
+    newTask();
+    tables.segment(TSS_SELECTOR, TSS, 0x5e, 0x89, 0);
+    cpu.system.ltr(TSS_SELECTOR);
+    expect(faultOf(() => cpu.system.jumpFar(TSS2_SELECTOR, 0, 0x1007))).toBe("10/28");
+  });
+
+  test("faults of a task that an exception switched to carry EXT, those of data segments too", () => {
+    const pushedError = (task: Task) => {
+      cpu = new TestCpu();
+      tables = new TestTables(cpu);
+      newTask({ cs: CODE3, ss: DATA3, ...task });
+      tables.gate(IDT + 5 * 8, TSS2_SELECTOR, 0, 0x85);
+      tables.idt(10, CODE0, 0x1500, 0x8e);
+      cpu.poke32(TSS2 + 4, STACK0);
+      cpu.poke32(TSS2 + 8, DATA0);
+      cpu.system.deliverException(new CpuFault(5));
+      expect(where().slice(0, 3)).toEqual([CODE0, 0x1500, DATA0]);
+      return tables.stack(1)[0];
+    };
+    expect(pushedError({ ss: DATA1, data: DATA3 })).toBe(0x49);
+    expect(pushedError({ data: CODE0 | 3 })).toBe(9);
+    expect(pushedError({ data: 0x600 })).toBe(0x601);
   });
 
   test("the T bit traps after the switch", () => {

@@ -42,6 +42,9 @@ export type TaskSwitchSource = "jump" | "call" | "return";
 /** Smallest limits of a new TSS. */
 const MINIMUM_LIMIT32 = 0x67;
 const MINIMUM_LIMIT16 = 0x2b;
+/** What it reads from the new one. */
+const IMAGE32_BYTES = 0x66;
+const IMAGE16_BYTES = 0x2c;
 /** What the processor writes into the old one: from EIP to GS, from IP to DS. */
 const SAVED32_FROM = 0x20;
 const SAVED32_BYTES = 0x40;
@@ -113,12 +116,14 @@ function switchTask(
   const oldIsWide = (state.segmentAttributes(SEG_TR) & 8) !== 0;
   const savedFrom = oldIsWide ? SAVED32_FROM : SAVED16_FROM;
   const savedBytes = oldIsWide ? SAVED32_BYTES : SAVED16_BYTES;
-  if (savedFrom + savedBytes - 1 > state.segmentLimit(SEG_TR)) throw new CpuFault(VECTOR_TS, error);
+  if (savedFrom + savedBytes - 1 > state.segmentLimit(SEG_TR))
+    throw new CpuFault(VECTOR_TS, selectorError(oldSelector) | ext);
 
-  // Read the new task whole and make sure that every write below will succeed.
-  const image = readImage(context, newBase, isWide);
+  // Make sure that every access below will succeed.
+  linear.probe(newBase, isWide ? IMAGE32_BYTES : IMAGE16_BYTES, false, false);
   const changesCr3 = isWide && (state.cr0 & CR0_PG) !== 0;
-  const pdptes = changesCr3 && (state.cr4 & CR4_PAE) !== 0 ? walker.readPdptes(image.cr3) : undefined;
+  const newCr3 = changesCr3 ? linear.readInt32((newBase + 0x1c) | 0, false) : 0;
+  const pdptes = changesCr3 && (state.cr4 & CR4_PAE) !== 0 ? walker.readPdptes(newCr3) : undefined;
   const oldBusyAddress = (state.u32[GDTR_BASE >> 2] + (oldSelector & 0xfff8) + 5) >>> 0;
   const newBusyAddress = (target.address + 5) >>> 0;
   const leavesOld = source !== "call";
@@ -132,7 +137,8 @@ function switchTask(
   if (leavesOld) linear.write8(oldBusyAddress, oldAccess & ~2, false);
   saveTask(context, oldBase, oldIsWide, returnEip, flags);
 
-  // The new one.
+  // The new one, which may be the old one: IRET with a link to the running task finds what was just saved.
+  const image = readImage(context, newBase, isWide);
   if (source === "call") linear.write16(newBase, oldSelector, false);
   if (source !== "return") {
     target.high |= 0x200;
@@ -145,7 +151,7 @@ function switchTask(
     watchPages(context);
   }
   if (changesCr3) {
-    state.i32[CR3 >> 2] = image.cr3;
+    state.i32[CR3 >> 2] = newCr3;
     if (pdptes !== undefined) walker.storePdptes(pdptes);
     context.tlb.flushAll(true);
   }
@@ -162,7 +168,6 @@ function switchTask(
 }
 
 interface TaskImage {
-  cr3: number;
   eip: number;
   flags: number;
   ldt: number;
@@ -182,7 +187,6 @@ function readImage(context: SystemContext, base: number, isWide: boolean): TaskI
     for (let i = 0; i < 8; i++) registers[i] = read32(0x28 + i * 4);
     for (let i = 0; i < 6; i++) selectors[SEGMENTS[i]] = read16(0x48 + i * 4);
     return {
-      cr3: read32(0x1c),
       eip: read32(0x20),
       flags: read32(0x24),
       ldt: read16(0x60),
@@ -193,7 +197,7 @@ function readImage(context: SystemContext, base: number, isWide: boolean): TaskI
   }
   for (let i = 0; i < 8; i++) registers[i] = read16(0x12 + i * 2);
   for (let i = 0; i < 4; i++) selectors[SEGMENTS[i]] = read16(0x22 + i * 2);
-  return { cr3: 0, eip: read16(0x0e), flags: read16(0x10), ldt: read16(0x2a), isTraced: false, registers, selectors };
+  return { eip: read16(0x0e), flags: read16(0x10), ldt: read16(0x2a), isTraced: false, registers, selectors };
 }
 
 function saveTask(context: SystemContext, base: number, isWide: boolean, eip: number, flags: number): void {
@@ -253,7 +257,7 @@ function loadSegments(context: SystemContext, image: TaskImage, ext: number): vo
   for (const seg of [SEG_DS, SEG_ES, SEG_FS, SEG_GS]) {
     const selector = selectors[seg];
     if ((selector & 0xfffc) === 0) continue;
-    checkDataDescriptor(context, selector, cpl, VECTOR_TS, scratch);
+    checkDataDescriptor(context, selector, cpl, VECTOR_TS, scratch, ext);
     markAccessed(context, scratch);
     loadFromDescriptor(state, seg, selector, scratch);
   }
