@@ -9,8 +9,8 @@ import type { SavedLeaf } from "../device-api/saved-state.ts";
 import { StateReader } from "../device-api/state-reader.ts";
 import { GuestFaultSignal } from "../device-api/virtual-cpu.ts";
 import { buildAcpiTables } from "./acpi/tables.ts";
-import { bootOrderChoices, bootstrap } from "./boot/bootstrap.ts";
 import { print, waitKey } from "./boot/guest-calls.ts";
+import { startSystem } from "./boot/menu.ts";
 import { TrapCaller } from "./caller.ts";
 import {
   type DirectedProgram,
@@ -264,9 +264,9 @@ function directedPrograms(services: ServiceContext): ReadonlyMap<ServiceName, Di
       function* (memory) {
         yield* print(memory, "\nThe system could not be started. Press a key to try again.\n");
         yield* waitKey(memory);
-        yield* bootstrap(services, memory, bootOrderChoices(services));
+        yield* startSystem(services, memory, false);
       },
     ],
-    ["int19", (memory) => bootstrap(services, memory, bootOrderChoices(services))],
+    ["int19", (memory) => startSystem(services, memory, false)],
   ]);
 }

@@ -28,24 +28,22 @@ export function bootOrderChoices(context: ServiceContext): BootChoice[] {
   return context.bootMedia.order.flatMap((kind) => (kind === "none" ? [] : [{ kind }]));
 }
 
-/** Tries the choices in turn. Comes back only if none can be booted; then says so and waits for a key to try again. */
+/** Tries the choices in turn. Comes back only if none can be booted, with the key that was pressed then. */
 export function* bootstrap(
   context: ServiceContext,
   memory: ServiceMemory,
   choices: readonly BootChoice[],
-): Directed<never> {
-  for (;;) {
-    const reasons: string[] = [];
-    for (const choice of choices) {
-      const why = yield* tryBoot(context, memory, choice);
-      if (why !== undefined) reasons.push(why);
-    }
-    if (choices.length === 0) reasons.push("The boot order is empty.");
-    memory.effect(() => context.log().warn(`firmware: nothing to boot: ${reasons.join(" ")}`));
-    yield* print(memory, `${reasons.map((reason) => `  ${reason}\n`).join("")}`);
-    yield* print(memory, "\nNo system to start from. Insert or attach one and press a key to try again.\n");
-    yield* waitKey(memory);
+): Directed<number> {
+  const reasons: string[] = [];
+  for (const choice of choices) {
+    const why = yield* tryBoot(context, memory, choice);
+    if (why !== undefined) reasons.push(why);
   }
+  if (choices.length === 0) reasons.push("The boot order is empty.");
+  memory.effect(() => context.log().warn(`firmware: nothing to boot: ${reasons.join(" ")}`));
+  yield* print(memory, `${reasons.map((reason) => `  ${reason}\n`).join("")}`);
+  yield* print(memory, "\nNo system to start from. Insert or attach one and press a key to try again.\n");
+  return yield* waitKey(memory);
 }
 
 function* tryBoot(context: ServiceContext, memory: ServiceMemory, choice: BootChoice): Directed<string | undefined> {

@@ -1,7 +1,7 @@
-/** The boot menu behind F12: a numbered list of what could be started, keys 1–9, Esc for the usual order. */
+/** How a start goes on: the boot order, or the boot menu behind F12: a numbered list of what could be started, keys 1–9, Esc for the usual order. */
 import type { Directed, ServiceMemory } from "../directed.ts";
 import type { ServiceContext } from "../service-context.ts";
-import { type BootChoice, bootOrderChoices } from "./bootstrap.ts";
+import { type BootChoice, bootOrderChoices, bootstrap } from "./bootstrap.ts";
 import { pollKey, print, waitKey } from "./guest-calls.ts";
 
 const F12 = 0x8600;
@@ -9,8 +9,18 @@ const ESCAPE = 0x1b;
 /** How long F12 is looked for. */
 const WAIT_NS = 700_000_000;
 
+/** Tries the boot order again and again; F12 opens the menu, at first (if it is offered) and after each failure. */
+export function* startSystem(context: ServiceContext, memory: ServiceMemory, isMenuOffered: boolean): Directed<never> {
+  const isWanted = isMenuOffered && (yield* isMenuWanted(memory));
+  let choices = isWanted ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
+  for (;;) {
+    const key = yield* bootstrap(context, memory, choices);
+    choices = key === F12 ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
+  }
+}
+
 /** Prints the hint and looks for F12 for a moment. */
-export function* isMenuWanted(memory: ServiceMemory): Directed<boolean> {
+function* isMenuWanted(memory: ServiceMemory): Directed<boolean> {
   yield* print(memory, "F12: boot menu\n\n");
   const endNs = memory.nowNs() + WAIT_NS;
   while (memory.nowNs() < endNs) {
@@ -20,7 +30,7 @@ export function* isMenuWanted(memory: ServiceMemory): Directed<boolean> {
   return false;
 }
 
-export function* chooseFromMenu(context: ServiceContext, memory: ServiceMemory): Directed<readonly BootChoice[]> {
+function* chooseFromMenu(context: ServiceContext, memory: ServiceMemory): Directed<readonly BootChoice[]> {
   const entries: { readonly text: string; readonly choice: BootChoice }[] = [];
   if (context.spec.floppy?.drives.includes(0)) entries.push({ text: "Floppy", choice: { kind: "floppy" } });
   context.bootMedia.media.forEach((medium, mediaIndex) => {

@@ -5,9 +5,8 @@
  */
 import { AnneauError } from "../../base/errors.ts";
 import { BDA_BASE, bda } from "../bios-data-area.ts";
-import { bootOrderChoices, bootstrap } from "../boot/bootstrap.ts";
 import { print } from "../boot/guest-calls.ts";
-import { chooseFromMenu, isMenuWanted } from "../boot/menu.ts";
+import { startSystem } from "../boot/menu.ts";
 import { storeCallRegisters } from "../call-block.ts";
 import type { Directed, ServiceMemory } from "../directed.ts";
 import { driveType, driveTypeFor } from "../disk/floppy-parameters.ts";
@@ -65,8 +64,7 @@ export function* post(context: ServiceContext, memory: ServiceMemory): Directed 
   yield* startFloppy(context, memory);
   yield* probeDisks(context, memory);
   memory.effect(() => recordConfiguration(context));
-  const choices = (yield* isMenuWanted(memory)) ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
-  yield* bootstrap(context, memory, choices);
+  yield* startSystem(context, memory, true);
 }
 
 function banner(context: ServiceContext): string {

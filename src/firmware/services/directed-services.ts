@@ -118,15 +118,38 @@ function* extended(memory: ServiceMemory, caller: FrameCaller): Directed<number>
   }
 }
 
-/** Sends bytes to the mouse, each acknowledged, then reads `replies` bytes. Undefined if it does not answer. */
+const PIC1_MASK = 0x21;
+const PIC2_MASK = 0xa1;
+const KEYBOARD_IRQ = 0x02;
+const MOUSE_IRQ = 0x10;
+
+/**
+ * Sends bytes to the mouse, each acknowledged, then reads `replies` bytes. Undefined if it does not answer. The controller
+ * raises IRQ1 for its own replies too, so both interrupts are masked, not only switched off in the controller.
+ */
 function* exchange(
+  memory: ServiceMemory,
+  bytes: readonly number[],
+  replies: number,
+): Directed<readonly number[] | undefined> {
+  const mask1 = yield { kind: "in8", port: PIC1_MASK };
+  const mask2 = yield { kind: "in8", port: PIC2_MASK };
+  yield { kind: "out8", port: PIC1_MASK, value: mask1 | KEYBOARD_IRQ };
+  yield { kind: "out8", port: PIC2_MASK, value: mask2 | MOUSE_IRQ };
+  const answer = yield* exchangeMasked(memory, bytes, replies);
+  yield { kind: "out8", port: PIC1_MASK, value: mask1 };
+  yield { kind: "out8", port: PIC2_MASK, value: mask2 & ~MOUSE_IRQ };
+  return answer;
+}
+
+function* exchangeMasked(
   memory: ServiceMemory,
   bytes: readonly number[],
   replies: number,
 ): Directed<readonly number[] | undefined> {
   yield* command8042(0x20);
   const commandByte = (yield* readData8042()) ?? 0x47;
-  // Both interrupts off; the clock of the mouse on, and left on afterwards.
+  // Both interrupts and the keyboard off; the clock of the mouse on, and left on afterwards.
   yield* command8042(0x60);
   yield* writeData8042((commandByte & ~0x23) | 0x10);
   let answer: number[] | undefined = [];
