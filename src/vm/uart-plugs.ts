@@ -3,6 +3,7 @@
  * server (waits for a client, one at a time) or client (connects again when the other end goes away). Local sockets are Unix
  * sockets at the given path; TCP servers listen on 127.0.0.1.
  */
+import { execFileSync } from "node:child_process";
 import { closeSync, lstatSync, openSync, rmSync, writeSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ReadStream } from "node:tty";
@@ -75,10 +76,19 @@ function plugDevice(uart: UartHost, path: string, log: Logger): Unplug {
     closeSync(fd);
     throw new AnneauError(`'${path}' is not a serial device`, { cause: error });
   }
-  stream.setRawMode(true);
+  makeRaw(path, log);
   stream.on("error", (error) => log.error(`${path}: ${error.message}`));
   connectStream(uart, stream as unknown as Socket);
   return () => stream.destroy();
+}
+
+/** Node's own raw mode still turns LF into CR LF on the way out. */
+function makeRaw(path: string, log: Logger): void {
+  try {
+    execFileSync("stty", [process.platform === "linux" ? "-F" : "-f", path, "raw", "-echo"], { stdio: "ignore" });
+  } catch {
+    log.warn(`${path}: stty cannot set it to raw: line ends may change on the way`);
+  }
 }
 
 async function serve(
