@@ -7,8 +7,8 @@ import type { Builder } from "../ir/builder.ts";
 import { I32, type Node } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
-import { physical, readRegister, writeRegister } from "./x87.ts";
 import { fninit, statusWord, updateSummary } from "./x87-control.ts";
+import { physical, readRegister, writeRegister } from "./x87-stack.ts";
 
 const isProtected = (b: Builder): Node =>
   b.eq(b.and(b.state(L.MODE), b.i32(L.MODE_PROTECTED | L.MODE_V86)), b.i32(L.MODE_PROTECTED));

@@ -12,7 +12,7 @@ import type { Builder } from "../ir/builder.ts";
 import { I32, I64, type Node } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
-import * as x87 from "./x87.ts";
+import * as x87 from "./x87-stack.ts";
 
 const ONE = -0x8000_0000_0000_0000n;
 
