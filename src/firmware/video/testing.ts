@@ -335,8 +335,12 @@ export class RomRunner {
       case 0xd0:
       case 0xd1: {
         const operand = this.modRm(override);
-        if (operand.reg !== 4) break;
+        if (operand.reg !== 4 && operand.reg !== 5) break;
         const value = this.read(operand, isWord);
+        if (operand.reg === 5) {
+          this.write(operand, isWord, this.setResult(value >> 1, isWord, (value & 1) !== 0));
+          return;
+        }
         this.write(operand, isWord, this.setResult(value * 2, isWord, value * 2 > (isWord ? 0xffff : 0xff)));
         return;
       }
@@ -369,9 +373,22 @@ export class RomRunner {
       case 0xee:
         ports.out(regs[DX], this.reg8(0));
         return;
+      case 0xf6: {
+        const operand = this.modRm(override);
+        if (operand.reg !== 4) break;
+        regs[AX] = this.reg8(0) * this.read(operand, false);
+        return;
+      }
       case 0xfa:
       case 0xfb:
         return;
+      case 0xfe: {
+        const operand = this.modRm(override);
+        if (operand.reg > 1) break;
+        const value = this.read(operand, false) + (operand.reg === 0 ? 1 : -1);
+        this.write(operand, false, this.setResult(value, false, this.has(CARRY)));
+        return;
+      }
       case 0xfc:
         this.flags &= ~DIRECTION;
         return;

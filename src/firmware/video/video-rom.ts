@@ -29,6 +29,7 @@ import {
 import { font8x8, font8x14, font8x16 } from "../fonts/fonts.ts";
 import { FRAME_BYTES, op, VIDEO_CONTROL_PORT, VIDEO_KEY, VIDEO_SESSION_PORT } from "./program.ts";
 import { emitSavePointers, emitStaticFunctionality, emitVbeStrings } from "./rom-tables.ts";
+import { emitFastTeletype } from "./teletype-rom-code.ts";
 import { emitVbeProtectedInterface, emitVbeWindowFunction } from "./vbe-rom-code.ts";
 
 export const VIDEO_ROM_BYTES = 0x8000;
@@ -125,6 +126,7 @@ function emitEntry(a: Assembler): void {
   a.label("int10");
   a.sti();
   a.cld();
+  emitFastTeletype(a);
   a.push(ES);
   a.push(DS);
   a.push(BP);
