@@ -69,6 +69,13 @@ test("code stops at a limit at the end of a page", () => {
   expect(run(BASE, 0xfff, 0xf00)).toBe("13 at 1000");
 });
 
+test("code does not run on into a page that another segment has run in", () => {
+  code(0x1010, 0xcc);
+  expect(run(BASE, 0xffff, 0x1000)).toBe("3 at 1011");
+  expect(run(BASE, 0xfff, 0xf00)).toBe("13 at 1000");
+  expect(run(BASE, 0xffff, 0x1000)).toBe("3 at 1011");
+});
+
 test("an instruction that reaches beyond the limit does not execute", () => {
   code(0x7fe, 0xb8, 0x34, 0x12);
   expect(run(BASE, 0x7ff, 0x7f0)).toBe("13 at 7fe");

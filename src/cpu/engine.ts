@@ -77,7 +77,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   };
   #core: Core | undefined;
   #modeKey = -1;
-  /** CS as `#syncCodeSegment` saw it last; the linear page in which it ends, unless at a page's end, and where. */
+  /** CS as `#syncCodeSegment` saw it last; the linear page in which it ends and where (-1: before its first byte). */
   #codeBase = 0;
   #codeLimit = -1;
   #endPage = -1;
@@ -90,6 +90,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   #coreBudget = 0;
   #isInCore = false;
   #dataBreakpointHits = 0;
+  /** The instruction being stepped will be followed by the single-step trap. */
+  #hasTrapBehind = false;
   readonly #breakpoints = new Set<number>();
   #skipBreakpoint = false;
 
@@ -452,6 +454,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.state.u16[(record + R.RECORD_BYTES + R.RECORD_HANDLER) >> 1] = handler.refetch;
   }
 
+  softwareInterruptDelivered(): void {
+    this.#hasTrapBehind = false;
+  }
+
   raiseFpuError(): void {
     this.onFpuError?.();
   }
@@ -518,7 +524,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
 
   /**
    * Nothing beyond the limit of CS may be fetched. Decoded code is not checked as it runs, so the page in which the
-   * segment ends has maps of its own that end there too; its code entry is void whenever CS changes.
+   * segment ends has maps of its own that end there too; its code entry is void whenever CS changes. If it ends with a
+   * page, that holds for the page behind it, into which code could run on.
    */
   #syncCodeSegment(): void {
     const i32 = this.#i32;
@@ -529,10 +536,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#codeLimit = limit;
     if (this.#endPage >= 0) this.#tlb.dropCode(this.#endPage);
     const last = (base + limit) | 0;
-    const isOpen = limit === -1 || (last & 4095) === 4095;
-    this.#endPage = isOpen ? -1 : last >>> 12;
-    this.#endOffset = last & 4095;
-    if (!isOpen) this.#tlb.dropCode(this.#endPage);
+    const isPageEnd = (last & 4095) === 4095;
+    this.#endPage = limit === -1 ? -1 : (isPageEnd ? last + 1 : last) >>> 12;
+    this.#endOffset = isPageEnd ? -1 : last & 4095;
+    if (this.#endPage >= 0) this.#tlb.dropCode(this.#endPage);
   }
 
   /** No map or no record at EIP: translate, decode. */
@@ -622,7 +629,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     const i32 = this.#i32;
     this.#syncMode();
     const flags = i32[L.EFLAGS_SYSTEM >> 2];
-    const wasStepping = (flags & FLAG_TF) !== 0;
+    this.#hasTrapBehind = (flags & FLAG_TF) !== 0;
     i32[L.INTERRUPT_SHADOW >> 2] = 0;
     try {
       if (
@@ -656,7 +663,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       this.#deliverFault();
       return 1;
     }
-    const hits = this.#dataBreakpointHits | (wasStepping ? DR6_BS : 0);
+    const hits = this.#dataBreakpointHits | (this.#hasTrapBehind ? DR6_BS : 0);
     // MOV SS and POP SS hold debug traps off as well.
     if (hits !== 0 && i32[L.INTERRUPT_SHADOW >> 2] === 0) {
       this.#settle(this.#system.deliverDebugTrap(hits));

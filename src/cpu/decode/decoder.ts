@@ -41,6 +41,8 @@ interface Candidate {
 
 interface Slot {
   readonly hasModrm: boolean;
+  /** An immediate byte belongs to the opcode, whatever modrm selects. */
+  hasImmediateByte: boolean;
   readonly candidates: readonly Candidate[];
 }
 
@@ -203,17 +205,19 @@ export class Decoder {
     this.#u8 = new Uint8Array(memory.buffer);
     this.#u16 = new Uint16Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
-    const slots: { hasModrm: boolean; candidates: Candidate[] }[][] = [[], []];
+    const slots: { hasModrm: boolean; hasImmediateByte: boolean; candidates: Candidate[] }[][] = [[], []];
     const compiled = layouts.map(compile);
     // Exact opcodes before register ranges, mandatory prefixes before none.
     compiled.sort((a, b) => a.span - b.span || rank(a.candidate) - rank(b.candidate));
     for (const { map, byte, hasModrm, span, candidate } of compiled) {
       for (let n = 0; n < span; n++) {
-        const slot = (slots[map][byte + n] ??= { hasModrm: false, candidates: [] });
+        const slot = (slots[map][byte + n] ??= { hasModrm: false, hasImmediateByte: false, candidates: [] });
         slot.hasModrm ||= hasModrm;
         slot.candidates.push(candidate);
       }
     }
+    const isByte = (candidate: Candidate) => candidate.immediates.length === 1 && candidate.immediates[0] === "Ib";
+    for (const slot of slots.flat()) if (slot !== undefined) slot.hasImmediateByte = slot.candidates.every(isByte);
     this.#slots = slots;
   }
 
@@ -251,6 +255,7 @@ export class Decoder {
     }
     let map = 0;
     if (byte === 0x0f) {
+      if (at - start >= 15) return this.#tooLong(pageOffset, target);
       if (at >= end) return false;
       byte = bytes[at++];
       map = 1;
@@ -264,7 +269,7 @@ export class Decoder {
     }
     const isMemory = modrm < 0xc0;
     const candidate = select(slot, modrm, isMemory, repeat, has66);
-    // Addressing bytes are consumed before an invalid form is reported, as their absence may fault first.
+    // All its bytes are consumed before an invalid form is reported, as their absence may fault first.
     let base = -1;
     let index = -1;
     let scale = 0;
@@ -311,9 +316,14 @@ export class Decoder {
       else if (displacementBytes === 4) displacement = read32(bytes, at);
       at += displacementBytes;
     }
-    if (candidate === undefined) return this.#invalid(at - start, pageOffset, target);
+    if (candidate === undefined) {
+      if (slot.hasImmediateByte) {
+        if (at >= end) return false;
+        at++;
+      }
+      return this.#invalid(at - start, pageOffset, target);
+    }
     const { row, layout } = candidate;
-    if (isLocked && !(row.options.lock === true && isMemory)) return this.#invalid(at - start, pageOffset, target);
     if (row.options.protectedOnly === true && !mode.isProtected) return this.#invalid(at - start, pageOffset, target);
 
     // x87 instructions have no immediate: their opcode as FOP has it (SDM volume 1, 8.1.9) stands there.
@@ -340,6 +350,7 @@ export class Decoder {
       else immediate = value;
     }
     if (at - start > 15) return this.#tooLong(pageOffset, target);
+    if (isLocked && !(row.options.lock === true && isMemory)) return this.#invalid(at - start, pageOffset, target);
 
     const usedSegment = segment >= 0 ? segment : defaultSegment;
     const isFlatSegment = mode.isFlat && ((FLAT_SEGMENTS >> usedSegment) & 1) !== 0;
@@ -422,6 +433,7 @@ export class Decoder {
   }
 
   #invalid(length: number, pageOffset: number, target: number): true {
+    if (length > 15) return this.#tooLong(pageOffset, target);
     this.#common(target, handler.undefined, pageOffset, length);
     this.result.lengthBytes = length;
     this.result.records = 1;

@@ -23,6 +23,8 @@ export interface HelperOwner {
   codeDropped(record: number): void;
   /** Set by a code-modifying write since the last look. */
   isCodeDropped: boolean;
+  /** INT n, INT3, INT1 or INTO went through a gate: it cleared TF, and there is no trap behind the instruction. */
+  softwareInterruptDelivered(): void;
   /** FERR#: x87 error with CR0.NE clear. */
   raiseFpuError(): void;
 }
@@ -289,6 +291,7 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       if (kind === 1) system.debugInterrupt(nextEip);
       else if (kind < 0) system.softwareInterrupt(vector, nextEip);
       else system.softwareException(vector, nextEip);
+      owner.softwareInterruptDelivered();
     }),
     iret: ending((width, nextEip) => system.interruptReturn(nextEip, width / 8)),
     "jmp-far": ending((selector, offset, width, nextEip) => {
@@ -301,10 +304,6 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
     "load-segment": middle((segment, selector) => system.loadSegment(segment, selector)),
     end: ending((nextEip) => {
       state.eip = nextEip;
-    }),
-    "end-with-shadow": ending((nextEip) => {
-      state.eip = nextEip;
-      i32[L.INTERRUPT_SHADOW >> 2] = 1;
     }),
     "mov-to-segment": ending((segment, selector, nextEip) => {
       system.loadSegment(segment, selector);

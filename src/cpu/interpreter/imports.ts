@@ -23,7 +23,6 @@ export const helperArity = {
   retf: 2,
   "load-segment": 2,
   end: 1,
-  "end-with-shadow": 1,
   "mov-to-segment": 3,
   "pop-segment": 3,
   lar: 1,
