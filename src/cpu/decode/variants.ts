@@ -198,6 +198,7 @@ const codes = (row: Row): readonly string[] => row.operands;
 
 /** Bytes that the segment check of the memory operand covers; 0: effective address only. */
 export function checkedBytes(row: Row, width: number): number {
+  if (row.options.addressOnly === true) return 0;
   for (const code of codes(row)) {
     if (code === "Ebv" || code === "E0" || code === "M0") return 0;
     if (code === "EwS") return 2;
@@ -208,8 +209,9 @@ export function checkedBytes(row: Row, width: number): number {
   return 0;
 }
 
-/** Whether the row's memory operand is addressed without its segment (LEA, bit strings, INVLPG, NOP). */
+/** Whether the row's memory operand is addressed without its segment (LEA, bit strings, INVLPG, NOP …). */
 export function isAddressOnly(row: Row): boolean {
+  if (row.options.addressOnly === true) return true;
   return codes(row).some((code) => code === "Ebv" || code === "E0" || code === "M0");
 }
 

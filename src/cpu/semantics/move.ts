@@ -47,14 +47,16 @@ export const cmovcc: Semantics = (b, i) => {
   b.if(b.condition(i.parameter), () => b.write(i.operands[0], value));
 };
 
-/** BOUND: signed index against two bounds in memory; #BR leaves EIP at the instruction. */
+/** BOUND: signed index against two bounds in memory, the upper one read only if the lower one holds; #BR leaves EIP there. */
 export const bound: Semantics = (b, i) => {
   const size = i.width / 8;
   const index = b.signExtend(i.width, b.read(i.operands[0]));
-  const linear = b.address(size * 2, false);
-  const lower = b.signExtend(i.width, b.load(linear, size));
-  const upper = b.signExtend(i.width, b.load(b.add(linear, b.i32(size)), size));
-  b.if(b.or(b.ltS(index, lower), b.gtS(index, upper)), () => b.fault(5));
+  const offset = b.address(0, false);
+  const lower = b.signExtend(i.width, b.load(b.linear(-1, offset, size, false), size));
+  b.if(b.ltS(index, lower), () => b.fault(5));
+  const second = b.truncate(i.addressWidth, b.add(offset, b.i32(size)));
+  const upper = b.signExtend(i.width, b.load(b.linear(-1, second, size, false), size));
+  b.if(b.gtS(index, upper), () => b.fault(5));
 };
 
 /** MOV from a segment register: 16 bits to memory, zero extended into a register. */

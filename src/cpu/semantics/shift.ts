@@ -144,10 +144,10 @@ export const bitTest: Semantics = (b, i) => {
   const change = (x: Node) =>
     i.parameter === 1 ? b.or(x, mask) : i.parameter === 2 ? b.and(x, b.not(mask)) : b.xor(x, mask);
   if (destination.kind === "memory" && source.kind === "gpr") {
-    // Signed bit offset, in units of the operand size; the effective address wraps at the address size by the decoder's choice.
+    // Signed bit offset, in units of the operand size; the sum wraps at the address size.
     const units = b.shrS(b.signExtend(width, offset), b.i32(width === 32 ? 5 : 4));
-    const linear = b.add(b.address(0, i.parameter !== 0), b.shl(units, b.i32(width === 32 ? 2 : 1)));
-    const checked = b.linear(-1, linear, width / 8, i.parameter !== 0);
+    const sum = b.add(b.address(0, i.parameter !== 0), b.shl(units, b.i32(width === 32 ? 2 : 1)));
+    const checked = b.linear(-1, b.truncate(i.addressWidth, sum), width / 8, i.parameter !== 0);
     const x = b.load(checked, width / 8, i.parameter !== 0);
     if (i.parameter !== 0) b.store(checked, width / 8, change(x));
     b.setCarry(bit(b, x, index));

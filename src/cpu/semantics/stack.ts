@@ -64,13 +64,17 @@ export const popRegister: Semantics = (b, i) => {
   b.write(i.operands[0], value);
 };
 
-/** POP to memory: the address is computed with ESP already incremented, so ESP moves first and back on a fault. */
-export const popMemory: Semantics = (b, i) => {
+/** POP r/m: the stack is read before the destination is looked at. */
+export const popOperand: Semantics = (b, i) => {
+  const [destination] = i.operands;
+  if (destination.kind !== "memory") {
+    popRegister(b, i);
+    return;
+  }
   const size = i.width / 8;
   const value = peek(b, i, size);
   // The decoder adds the increment to displacements based on ESP, so the address here is right with the old ESP.
-  const linear = b.address(size, true);
-  b.store(linear, size, value);
+  b.store(b.linear(-1, b.address(0, true), size, true), size, value);
   drop(b, i, b.i32(size));
 };
 
@@ -79,10 +83,12 @@ export const pusha: Semantics = (b, i) => {
   const mask = stackMask(b, i);
   const esp = b.gpr(ESP);
   const slot = (n: number) => b.and(b.sub(esp, b.i32(size * n)), mask);
-  // Probe both ends first: after that no store can fault (eight slots span at most two pages).
-  const linears = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => stackLinear(b, i, slot(n), size, true));
-  b.probeWrite(linears[0], size);
-  b.probeWrite(linears[7], size);
+  // All slots are probed first, in the order in which they are written.
+  const linears = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => {
+    const linear = stackLinear(b, i, slot(n), size, true);
+    b.probeWrite(linear, size);
+    return linear;
+  });
   for (let register = 0; register < 8; register++) {
     b.storeAgain(linears[register], size, register === ESP ? esp : b.gpr(register));
   }
@@ -108,11 +114,9 @@ export const enter: Semantics = (b, i) => {
   const esp = b.gpr(ESP);
   const ebp = b.gpr(EBP);
   const frame = b.and(b.sub(esp, b.i32(size)), mask);
-  // All slots of the display and the final top must be writable before anything moves.
+  const newBase = b.or(frame, b.and(esp, b.not(mask)));
+  // Slots may be written before a fault: nothing else has changed then, and they are written again.
   const top = b.and(b.sub(b.sub(frame, b.mul(level, b.i32(size))), allocation), mask);
-  b.probeWrite(stackLinear(b, i, frame, size, true), size);
-  b.probeWrite(stackLinear(b, i, b.and(b.sub(frame, b.mul(level, b.i32(size))), mask), size, true), size);
-  b.probeWrite(stackLinear(b, i, top, size, true), size);
   b.store(stackLinear(b, i, frame, size, true), size, ebp);
   b.commit();
   b.if(b.nez(level), () => {
@@ -131,11 +135,13 @@ export const enter: Semantics = (b, i) => {
       return b.ltU(next, level);
     });
     const to = b.and(b.sub(frame, b.mul(level, b.i32(size))), mask);
-    b.store(stackLinear(b, i, to, size, true), size, frame);
+    b.store(stackLinear(b, i, to, size, true), size, newBase);
     b.commit();
   });
+  // The final top must be writable.
+  b.probeWrite(stackLinear(b, i, top, size, true), size);
   if (i.width === 16) b.write({ kind: "fixed", width: 16, index: EBP }, frame);
-  else b.setGpr(EBP, b.or(frame, b.and(esp, b.not(mask))));
+  else b.setGpr(EBP, newBase);
   setStackPointer(b, i, ESP, esp, top, mask);
 };
 
@@ -183,18 +189,24 @@ export const jcc: Semantics = (b, i) => {
 };
 
 export const callRelative: Semantics = (b, i) => {
-  const target = relativeTarget(b, i, i.operands[0]);
-  checkTarget(b, i, target);
-  push(b, i, i.width / 8, b.nextEip());
-  b.jump(target);
+  callTo(b, i, relativeTarget(b, i, i.operands[0]));
 };
 
 export const callIndirect: Semantics = (b, i) => {
-  const target = b.read(i.operands[0]);
-  checkTarget(b, i, target);
-  push(b, i, i.width / 8, b.nextEip());
-  b.jump(target);
+  callTo(b, i, b.read(i.operands[0]));
 };
+
+/** The stack is checked before the target. */
+function callTo(b: Builder, i: Instruction, target: Node): void {
+  const size = i.width / 8;
+  if (!i.isFlat) {
+    const offset = b.and(b.sub(b.gpr(ESP), b.i32(size)), stackMask(b, i));
+    b.probeWrite(stackLinear(b, i, offset, size, true), size);
+    checkTarget(b, i, target);
+  }
+  push(b, i, size, b.nextEip());
+  b.jump(target);
+}
 
 export const ret: Semantics = (b, i) => {
   const target = peek(b, i, i.width / 8);

@@ -1,7 +1,8 @@
 /**
  * String instructions. Each iteration commits SI, DI and the count, so a fault in the middle of a repetition restarts
- * exactly there. A repetition runs at most CHUNK iterations, then goes round through its own EIP so that interrupts and
- * timers are seen. Within a page and with DF = 0, REP MOVS and STOS move blocks.
+ * exactly there. REPE/REPNE CMPS and SCAS set the flags at their end only: after a fault or trap they are those of before
+ * (SDM volume 2, REP). A repetition runs at most CHUNK iterations (one, if TF asks for a trap after each), then goes round
+ * through its own EIP so that interrupts and timers are seen. Within a page and with DF = 0, REP MOVS and STOS move blocks.
  */
 import type { Instruction, Operand } from "../decode/operand.ts";
 import type { Builder } from "../ir/builder.ts";
@@ -10,6 +11,8 @@ import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
 
 const CHUNK = 512;
+const FLAG_TF = 0x100;
+const FLAG_DF = 0x400;
 const ECX = 1;
 const ESI = 6;
 const EDI = 7;
@@ -35,18 +38,35 @@ function destination(b: Builder, i: Instruction, size: number, isWrite: boolean)
   return b.linear(L.SEG_ES, b.read(sized(i, EDI)), size, isWrite);
 }
 
+/** What an iteration of CMPS or SCAS has compared. */
+interface Compared {
+  readonly x: Node;
+  readonly y: Node;
+}
+
 /**
- * Wraps one iteration in the repeat prefix. `iteration` may return a condition (0/1) under which the repetition ends.
- * `block`, if given, tries to do many at once and returns how many it did (0: none).
+ * Wraps one iteration in the repeat prefix. `iteration` may return a comparison: it sets the flags, and may end the
+ * repetition. `block`, if given, tries to do many at once and returns how many it did (0: none).
  */
-function repeated(b: Builder, i: Instruction, iteration: () => Node | undefined, block?: (count: Node) => Node): void {
+function repeated(
+  b: Builder,
+  i: Instruction,
+  iteration: () => Compared | undefined,
+  block?: (count: Node) => Node,
+): void {
+  const width = i.operands[0].width;
   if (i.repeat === 0) {
-    iteration();
+    const compared = iteration();
+    if (compared) b.flagsSub(width, compared.x, compared.y, b.sub(compared.x, compared.y));
     return;
   }
   const counter = sized(i, ECX);
   b.if(b.nez(b.read(counter)), () => {
-    const budget = b.variable(b.i32(CHUNK));
+    const isStepping = b.nez(b.and(b.state(L.EFLAGS_SYSTEM), b.i32(FLAG_TF)));
+    const budget = b.variable(b.select(isStepping, b.i32(1), b.i32(CHUNK)));
+    const x = b.variable(b.i32(0));
+    const y = b.variable(b.i32(0));
+    let hasFlags = false;
     b.loop(() => {
       b.commit();
       const count = b.read(counter);
@@ -65,9 +85,14 @@ function repeated(b: Builder, i: Instruction, iteration: () => Node | undefined,
           },
         );
       } else {
-        const ended = iteration();
+        const compared = iteration();
         b.write(counter, b.sub(count, b.i32(1)));
-        if (ended) b.set(stop, ended);
+        if (compared) {
+          hasFlags = true;
+          b.set(x, compared.x);
+          b.set(y, compared.y);
+          b.set(stop, i.repeat === 0xf3 ? b.ne(compared.x, compared.y) : b.eq(compared.x, compared.y));
+        }
       }
       const left = b.sub(b.get(budget), b.i32(1));
       b.set(budget, left);
@@ -76,6 +101,7 @@ function repeated(b: Builder, i: Instruction, iteration: () => Node | undefined,
       b.if(b.and(more, b.eqz(left)), () => b.jump(b.thisEip()));
       return more;
     });
+    if (hasFlags) b.flagsSub(width, b.get(x), b.get(y), b.sub(b.get(x), b.get(y)));
   });
 }
 
@@ -87,7 +113,8 @@ function pageRest(b: Builder, linear: Node): Node {
 }
 
 const isBulk = (i: Instruction): boolean => i.isFlat && i.addressWidth === 32;
-const isUp = (b: Builder): Node => b.eqz(b.and(b.state(L.EFLAGS_SYSTEM), b.i32(0x400)));
+/** Upwards, and without a trap after each element. */
+const isUp = (b: Builder): Node => b.eqz(b.and(b.state(L.EFLAGS_SYSTEM), b.i32(FLAG_DF | FLAG_TF)));
 const log2 = (size: number): number => (size === 4 ? 2 : size === 2 ? 1 : 0);
 
 export const movs: Semantics = (b, i) => {
@@ -174,13 +201,12 @@ export const lods: Semantics = (b, i) => {
 export const cmps: Semantics = (b, i) => {
   const size = element(i);
   repeated(b, i, () => {
-    const x = b.load(source(b, i, size), size);
     const y = b.load(destination(b, i, size, false), size);
+    const x = b.load(source(b, i, size), size);
     const by = step(b, size);
     advance(b, i, ESI, by);
     advance(b, i, EDI, by);
-    b.flagsSub(size * 8, x, y, b.sub(x, y));
-    return i.repeat === 0xf3 ? b.ne(x, y) : b.eq(x, y);
+    return { x, y };
   });
 };
 
@@ -190,8 +216,7 @@ export const scas: Semantics = (b, i) => {
     const x = b.read({ kind: "fixed", width: size * 8, index: 0 });
     const y = b.load(destination(b, i, size, false), size);
     advance(b, i, EDI, step(b, size));
-    b.flagsSub(size * 8, x, y, b.sub(x, y));
-    return i.repeat === 0xf3 ? b.ne(x, y) : b.eq(x, y);
+    return { x, y };
   });
 };
 

@@ -3,6 +3,9 @@
  * control and debug registers, MSRs, port I/O, flags with privilege rules. Here: which operands they read, what they hand over
  * and where results go. Names of helpers are the keys of `interpreter/helpers.ts`.
  */
+import type { Instruction, Operand } from "../decode/operand.ts";
+import type { Builder } from "../ir/builder.ts";
+import type { Node } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
 import { push } from "./stack.ts";
@@ -48,12 +51,23 @@ export const callFarDirect: Semantics = (b, i) => {
   b.helper("call-far", [b.read(i.operands[1]), b.read(i.operands[0]), b.i32(i.width), b.nextEip()], true);
 };
 
+/** The effective address `bytes` behind another: it wraps at the address size. */
+function behind(b: Builder, i: Instruction, ea: Node, bytes: number): Node {
+  return b.truncate(i.addressWidth, b.add(ea, b.i32(bytes)));
+}
+
+/** Offset and selector of a far pointer in memory, each checked when it is read. */
+function readFarPointer(b: Builder, i: Instruction): { offset: Node; selector: Node } {
+  const size = i.width / 8;
+  const ea = b.address(0, false);
+  const offset = b.load(b.linear(-1, ea, size, false), size);
+  const selector = b.load(b.linear(-1, behind(b, i, ea, size), 2, false), 2);
+  return { offset, selector };
+}
+
 function farIndirect(name: string): Semantics {
   return (b, i) => {
-    const size = i.width / 8;
-    const linear = b.address(size + 2, false);
-    const offset = b.load(linear, size);
-    const selector = b.load(b.add(linear, b.i32(size)), 2);
+    const { offset, selector } = readFarPointer(b, i);
     b.helper(name, [selector, offset, b.i32(i.width), b.nextEip()], true);
   };
 }
@@ -65,16 +79,12 @@ export const retf: Semantics = (b, i) => {
   b.helper("retf", [b.i32(i.width), i.operands.length > 0 ? b.read(i.operands[0]) : b.i32(0)], true);
 };
 
-/** LES, LDS, LSS, LFS, LGS: segment number in `parameter`. */
+/** LES, LDS, LSS, LFS, LGS: segment number in `parameter`. LSS holds no interrupts off, unlike MOV SS and POP SS. */
 export const loadFarPointer: Semantics = (b, i) => {
-  const size = i.width / 8;
-  const linear = b.address(size + 2, false);
-  const offset = b.load(linear, size);
-  const selector = b.load(b.add(linear, b.i32(size)), 2);
+  const { offset, selector } = readFarPointer(b, i);
   b.helper("load-segment", [b.i32(i.parameter), selector]);
   b.write(i.operands[0], offset);
-  if (i.parameter === L.SEG_SS) b.helperAfterWrite("end-with-shadow", [b.nextEip()]);
-  else b.helperAfterWrite("end", [b.nextEip()]);
+  b.helperAfterWrite("end", [b.nextEip()]);
 };
 
 // ---- segment registers -------------------------------------------------------------------------------------------
@@ -88,12 +98,19 @@ export const popSegment: Semantics = (b, i) => {
   b.helper("pop-segment", [b.segmentIndex(i.operands[0]), b.i32(i.width), b.nextEip()], true);
 };
 
-/** ARPL adjusts the RPL of the destination selector. */
+/** ARPL adjusts the RPL of the destination selector, which is written only if that changes it. */
 export const arpl: Semantics = (b, i) => {
-  const x = b.readForWrite(i.operands[0]);
+  const [destination] = i.operands;
+  const isMemory = destination.kind === "memory";
+  const ea = b.address(0, false);
+  const x = isMemory ? b.load(b.linear(-1, ea, 2, false), 2) : b.read(destination);
   const y = b.read(i.operands[1]);
   const lower = b.ltU(b.and(x, b.i32(3)), b.and(y, b.i32(3)));
-  b.write(i.operands[0], b.select(lower, b.or(b.and(x, b.i32(0xfffc)), b.and(y, b.i32(3))), x));
+  b.if(lower, () => {
+    const adjusted = b.or(b.and(x, b.i32(0xfffc)), b.and(y, b.i32(3)));
+    if (isMemory) b.store(b.linear(-1, ea, 2, true), 2, adjusted);
+    else b.write(destination, adjusted);
+  });
   b.setZero(lower);
 };
 
@@ -125,13 +142,25 @@ export const storeTable: Semantics = (b, i) => {
   b.storeAgain(b.add(linear, b.i32(2)), 4, b.state(base));
 };
 
-/** LGDT, LIDT (`parameter` 0, 1): a 16-bit operand size loads 24 bits of base. */
-export const loadTable: Semantics = (b, i) => {
+/** The privilege is checked before the memory operand is looked at. */
+function requireSupervisor(b: Builder): void {
   b.helper("check-cpl0", []);
   b.commit();
-  const linear = b.address(6, false);
-  const limit = b.load(linear, 2);
-  const base = b.load(b.add(linear, b.i32(2)), 4);
+}
+
+/** A word operand of a privileged instruction. */
+function readPrivileged(b: Builder, operand: Operand): Node {
+  requireSupervisor(b);
+  if (operand.kind !== "memory") return b.read(operand);
+  return b.load(b.linear(-1, b.address(0, false), 2, false), 2);
+}
+
+/** LGDT, LIDT (`parameter` 0, 1): a 16-bit operand size loads 24 bits of base. */
+export const loadTable: Semantics = (b, i) => {
+  requireSupervisor(b);
+  const ea = b.address(0, false);
+  const limit = b.load(b.linear(-1, ea, 2, false), 2);
+  const base = b.load(b.linear(-1, behind(b, i, ea, 2), 4, false), 4);
   const masked = i.width === 16 ? b.and(base, b.i32(0xffffff)) : base;
   b.setState(i.parameter === 0 ? L.GDTR_BASE : L.IDTR_BASE, masked);
   b.setState(i.parameter === 0 ? L.GDTR_LIMIT : L.IDTR_LIMIT, limit);
@@ -142,11 +171,11 @@ export const storeSystemSegment: Semantics = (b, i) => {
   b.write(i.operands[0], b.state(L.SEG_SELECTOR + i.parameter * 4));
 };
 
-export const lldt: Semantics = (b, i) => b.helper("lldt", [b.read(i.operands[0])]);
-export const ltr: Semantics = (b, i) => b.helper("ltr", [b.read(i.operands[0])]);
+export const lldt: Semantics = (b, i) => b.helper("lldt", [readPrivileged(b, i.operands[0])]);
+export const ltr: Semantics = (b, i) => b.helper("ltr", [readPrivileged(b, i.operands[0])]);
 
 export const smsw: Semantics = (b, i) => b.write(i.operands[0], b.state(L.CR0));
-export const lmsw: Semantics = (b, i) => b.helper("lmsw", [b.read(i.operands[0]), b.nextEip()], true);
+export const lmsw: Semantics = (b, i) => b.helper("lmsw", [readPrivileged(b, i.operands[0]), b.nextEip()], true);
 export const clts: Semantics = (b) => b.helper("clts", [b.nextEip()], true);
 
 export const movFromControl: Semantics = (b, i) => {

@@ -292,8 +292,9 @@ function enterOuter(
 export function returnFar(context: SystemContext, frame: StackFrame, operandBytes: number, releaseBytes: number): void {
   const { state } = context;
   frame.useCurrent(0);
+  // As processors do it: the selector first, of which only its two bytes are read.
+  const selector = frame.peek(operandBytes, 2) & 0xffff;
   const offset = frame.peek(0, operandBytes);
-  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
   if (!state.isProtected) {
     checkOffset(offset, state.segmentLimit(SEG_CS));
     frame.skip(operandBytes * 2 + releaseBytes);
@@ -343,9 +344,9 @@ function returnReal(context: SystemContext, frame: StackFrame, operandBytes: num
   const { state } = context;
   if (state.isV86 && state.iopl !== 3) throw new CpuFault(VECTOR_GP, 0);
   frame.useCurrent(0);
-  const offset = frame.peek(0, operandBytes);
-  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
   const flags = frame.peek(operandBytes * 2, operandBytes);
+  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
+  const offset = frame.peek(0, operandBytes);
   checkOffset(offset, state.segmentLimit(SEG_CS));
   let changed = IRET_ALWAYS | FLAG_IF;
   if (operandBytes === 4) changed |= IRET_WIDE;
@@ -361,9 +362,9 @@ function returnReal(context: SystemContext, frame: StackFrame, operandBytes: num
 function returnProtected(context: SystemContext, frame: StackFrame, operandBytes: number): void {
   const { state } = context;
   frame.useCurrent(0);
-  const offset = frame.peek(0, operandBytes);
-  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
   const flags = frame.peek(operandBytes * 2, operandBytes);
+  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
+  const offset = frame.peek(0, operandBytes);
   const { cpl } = state;
   if (operandBytes === 4 && (flags & FLAG_VM) !== 0 && cpl === 0) {
     returnToV86(context, frame, offset, selector, flags);

@@ -56,6 +56,11 @@ export interface RowOptions {
   readonly hot?: boolean;
   /** Memory operand is written (or read and written): its segment must be writable. */
   readonly writes?: boolean;
+  /**
+   * The semantics check the memory operand's segment themselves, part by part and in the processor's order; before that
+   * there is only its effective address. The row says `usesFlat` as well.
+   */
+  readonly addressOnly?: boolean;
   /** Not valid in real and V86 mode (#UD). */
   readonly protectedOnly?: boolean;
 }

@@ -5,6 +5,9 @@ import { type Row, type RowOptions, row } from "./row.ts";
 
 const ends: RowOptions = { ends: true };
 const width: RowOptions = { usesWidth: true };
+/** The operand's parts are checked one after the other, or only once the privilege is known. */
+const checked: RowOptions = { addressOnly: true, usesFlat: true };
+const parts: RowOptions = { ...checked, usesAddressWidth: true };
 
 export const systemRows: readonly Row[] = [
   row("9C", "pushf", "", system.pushf, { ...width, usesFlat: true }),
@@ -20,15 +23,15 @@ export const systemRows: readonly Row[] = [
 
   row("EA", "jmpf", "Iv I2w", system.jmpFarDirect, ends),
   row("9A", "callf", "Iv I2w", system.callFarDirect, ends),
-  row("FF /5 m", "jmpf", "Mp", system.jmpFarIndirect, { ...width, ...ends }),
-  row("FF /3 m", "callf", "Mp", system.callFarIndirect, { ...width, ...ends }),
+  row("FF /5 m", "jmpf", "Mp", system.jmpFarIndirect, { ...parts, ...width, ...ends }),
+  row("FF /3 m", "callf", "Mp", system.callFarIndirect, { ...parts, ...width, ...ends }),
   row("CB", "retf", "", system.retf, { ...width, ...ends }),
   row("CA", "retf", "Iw", system.retf, { ...width, ...ends }),
-  row("C4 m", "les", "Gv Mp", system.loadFarPointer, ends, L.SEG_ES),
-  row("C5 m", "lds", "Gv Mp", system.loadFarPointer, ends, L.SEG_DS),
-  row("0F B2 m", "lss", "Gv Mp", system.loadFarPointer, ends, L.SEG_SS),
-  row("0F B4 m", "lfs", "Gv Mp", system.loadFarPointer, ends, L.SEG_FS),
-  row("0F B5 m", "lgs", "Gv Mp", system.loadFarPointer, ends, L.SEG_GS),
+  row("C4 m", "les", "Gv Mp", system.loadFarPointer, { ...parts, ...ends }, L.SEG_ES),
+  row("C5 m", "lds", "Gv Mp", system.loadFarPointer, { ...parts, ...ends }, L.SEG_DS),
+  row("0F B2 m", "lss", "Gv Mp", system.loadFarPointer, { ...parts, ...ends }, L.SEG_SS),
+  row("0F B4 m", "lfs", "Gv Mp", system.loadFarPointer, { ...parts, ...ends }, L.SEG_FS),
+  row("0F B5 m", "lgs", "Gv Mp", system.loadFarPointer, { ...parts, ...ends }, L.SEG_GS),
 
   row("8E", "mov", "Sw Ew", system.movToSegment, ends),
   row("07", "pop", "ES", system.popSegment, { ...width, ...ends }),
@@ -36,7 +39,7 @@ export const systemRows: readonly Row[] = [
   row("1F", "pop", "DS", system.popSegment, { ...width, ...ends }),
   row("0F A1", "pop", "FS", system.popSegment, { ...width, ...ends }),
   row("0F A9", "pop", "GS", system.popSegment, { ...width, ...ends }),
-  row("63", "arpl", "Ew Gw", system.arpl, { writes: true, protectedOnly: true }),
+  row("63", "arpl", "Ew Gw", system.arpl, { ...checked, protectedOnly: true }),
   row("0F 02", "lar", "Gv Ew", system.larLsl, { protectedOnly: true }, 0),
   row("0F 03", "lsl", "Gv Ew", system.larLsl, { protectedOnly: true }, 1),
   row(
@@ -55,17 +58,17 @@ export const systemRows: readonly Row[] = [
     { writes: true, usesWidth: true, protectedOnly: true },
     L.SEG_TR,
   ),
-  row("0F 00 /2", "lldt", "Ew", system.lldt, { protectedOnly: true }),
-  row("0F 00 /3", "ltr", "Ew", system.ltr, { protectedOnly: true }),
+  row("0F 00 /2", "lldt", "Ew", system.lldt, { ...checked, protectedOnly: true }),
+  row("0F 00 /3", "ltr", "Ew", system.ltr, { ...checked, protectedOnly: true }),
   row("0F 00 /4", "verr", "Ew", system.verify, { protectedOnly: true }, 0),
   row("0F 00 /5", "verw", "Ew", system.verify, { protectedOnly: true }, 1),
 
   row("0F 01 /0 m", "sgdt", "Ms", system.storeTable, { writes: true }, 0),
   row("0F 01 /1 m", "sidt", "Ms", system.storeTable, { writes: true }, 1),
-  row("0F 01 /2 m", "lgdt", "Ms", system.loadTable, width, 0),
-  row("0F 01 /3 m", "lidt", "Ms", system.loadTable, width, 1),
+  row("0F 01 /2 m", "lgdt", "Ms", system.loadTable, { ...parts, ...width }, 0),
+  row("0F 01 /3 m", "lidt", "Ms", system.loadTable, { ...parts, ...width }, 1),
   row("0F 01 /4", "smsw", "EwS", system.smsw, { writes: true, usesWidth: true }),
-  row("0F 01 /6", "lmsw", "Ew", system.lmsw, ends),
+  row("0F 01 /6", "lmsw", "Ew", system.lmsw, { ...checked, ...ends }),
   row("0F 01 /7 m", "invlpg", "M0", system.invlpg, { ...ends, usesFlat: true }),
   row("0F 06", "clts", "", system.clts, ends),
   row("0F 08", "invd", "", system.cacheControl),
