@@ -699,36 +699,7 @@ nops:
 ; ---- external interrupts ---------------------------------------------------------------------------------------------
 
 ; The timer's interrupt waits at the PIC (vector 60h) when the snippet begins; IF is clear unless said.
-IRQ0 equ 0x60
-
-set_pic:
-    mov al, 0x11
-    out 0x20, al
-    mov al, IRQ0
-    out 0x21, al
-    mov al, 4
-    out 0x21, al
-    mov al, 1
-    out 0x21, al
-    mov al, 0xfe
-    out 0x21, al
-    ret
-
-; One shot of the timer, waits until the PIC has it.
-raise_timer:
-    mov al, 0x30
-    out 0x43, al
-    mov al, 100
-    out 0x40, al
-    xor al, al
-    out 0x40, al
-.wait:
-    mov al, 0x0a
-    out 0x20, al
-    in al, 0x20
-    test al, 1
-    jz .wait
-    ret
+%include "timer.inc"
 
 %macro PENDING 3                 ; level, name, flags
     call raise_timer

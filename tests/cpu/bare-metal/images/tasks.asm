@@ -591,9 +591,19 @@ bad_interrupts:
     mov byte [LDT + 13], 0x8b
     mov dword [TSS], 12
 %endmacro
-%macro LINK_16 0
-    mov dword [TSS], SEL_B
-    mov byte [GDT + SEL_B + 5], 0x83
+; A processor that loads before it saves would find this in the TSS.
+%macro LINK_SELF 0
+    mov dword [TSS], SEL_TSS
+    mov dword [TSS + 0x20], task
+    mov dword [TSS + 0x24], 2
+    mov dword [TSS + 0x38], STACK0T - 0x800
+    mov dword [TSS + 0x48], DATA0
+    mov dword [TSS + 0x4c], CODE0
+    mov dword [TSS + 0x50], DATA0
+    mov dword [TSS + 0x54], DATA0
+    mov dword [TSS + 0x58], DATA0
+    mov dword [TSS + 0x5c], DATA0
+    mov dword [TSS + 0x60], 0
 %endmacro
 
 returns:
@@ -607,7 +617,7 @@ returns:
     BACK "iret, link absent", {mov byte [GDT + SEL_A + 5], 0x0b}
     BACK "iret, link to data", {mov dword [TSS], DATA0}
     BACK "iret, link to a gate", {mov dword [TSS], SEL_GATE}
-    BACK "iret, link to itself", {mov dword [TSS], SEL_TSS}
+    BACK "iret, link to itself", LINK_SELF
     BACK "iret, limit 66", {mov byte [GDT + SEL_A], 0x66}
     BACK "iret, bad ldt", {mov dword [TSS_A + 0x60], DATA0}
     BACK "iret, bad cs", {mov dword [TSS_A + 0x4c], DATA3}
