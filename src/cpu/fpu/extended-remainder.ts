@@ -169,6 +169,8 @@ const scale: LibraryFunction = {
         ],
         [() => denormals(b, am, ase, bm, bse), () => {}],
         [() => b.or(infinite(ea), b.eqz(am)), () => setSe(b, ase)],
+        // A denormal scaled by zero itself is no underflow, even unmasked.
+        [() => b.and(b.eqz(bm), b.geS(am, b.i64(0))), () => setSe(b, ase)],
         [
           () => infinite(eb),
           () => {
