@@ -8,6 +8,8 @@ import { createEngine } from "../../../src/cpu/create.ts";
 import type { EngineTuning, SoftwareEngine } from "../../../src/cpu/engine.ts";
 import * as L from "../../../src/cpu/layout.ts";
 import { deriveAll } from "../../../src/cpu/state.ts";
+import type { Row } from "../../../src/cpu/table/row.ts";
+import { opcodeTable } from "../../../src/cpu/table/table.ts";
 import type { CpuBus } from "../../../src/device-api/virtual-cpu.ts";
 import { AREA_BYTES, type CaseList, CODE, DATA_PAGE, fx, NO_VECTOR, Outcomes } from "./case-format.ts";
 
@@ -63,10 +65,10 @@ export class EngineRunner {
     this.#view = engine.state.view;
   }
 
-  static async create(tuning: EngineTuning = {}): Promise<EngineRunner> {
+  static async create(tuning: EngineTuning = {}, rows: readonly Row[] = opcodeTable): Promise<EngineRunner> {
     const pages = L.memoryPages(RAM_BYTES, 0);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    const engine = await createEngine({ memory, bus: nothing, features: { pae: false, nx: false } }, tuning);
+    const engine = await createEngine({ memory, bus: nothing, features: { pae: false, nx: false } }, tuning, rows);
     engine.physicalMap.map(0, RAM_BYTES, L.RAM, true);
     const runner = new EngineRunner(engine);
     runner.#makeTables();
