@@ -31,6 +31,9 @@ const CR0_WRITABLE = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_A
 /** RDPMC from user code: every processor of the family has the bit. */
 const CR4_PCE = 1 << 8;
 const CR4_WRITABLE = CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+/** Changes of these load the PDPTEs anew if PAE paging is on afterwards (volume 3, 4.4.1). */
+const CR0_LOADS_PDPTES = CR0_PG | CR0_CD | CR0_NW;
+const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE;
 
 /** #GP(0) unless at privilege level 0: HLT, INVD, WBINVD, and everything below. */
 export function requireSupervisor(context: SystemContext): void {
@@ -64,7 +67,8 @@ function writeCr0(context: SystemContext, value: number): void {
   if ((next & CR0_PG) !== 0 && (next & CR0_PE) === 0) throw generalProtection();
   if ((next & CR0_NW) !== 0 && (next & CR0_CD) === 0) throw generalProtection();
   const changed = next ^ state.cr0;
-  if ((changed & next & CR0_PG) !== 0 && (state.cr4 & CR4_PAE) !== 0) walker.storePdptes(walker.readPdptes(state.cr3));
+  if ((next & CR0_PG) !== 0 && (changed & CR0_LOADS_PDPTES) !== 0 && (state.cr4 & CR4_PAE) !== 0)
+    walker.storePdptes(walker.readPdptes(state.cr3));
   state.cr0 = next;
   if ((changed & (CR0_PG | CR0_WP)) !== 0) context.tlb.flushAll(false);
   deriveMode(state);
@@ -82,9 +86,10 @@ function writeCr4(context: SystemContext, value: number): void {
   const writable = features.pae ? CR4_WRITABLE | CR4_PAE : CR4_WRITABLE;
   if ((value & ~writable) !== 0) throw generalProtection();
   const changed = value ^ state.cr4;
-  if ((changed & value & CR4_PAE) !== 0 && (state.cr0 & CR0_PG) !== 0) walker.storePdptes(walker.readPdptes(state.cr3));
+  if ((value & CR4_PAE) !== 0 && (changed & CR4_PAGING) !== 0 && (state.cr0 & CR0_PG) !== 0)
+    walker.storePdptes(walker.readPdptes(state.cr3));
   state.cr4 = value;
-  if ((changed & (CR4_PSE | CR4_PAE | CR4_PGE)) !== 0) context.tlb.flushAll(false);
+  if ((changed & CR4_PAGING) !== 0) context.tlb.flushAll(false);
   deriveMode(state);
 }
 

@@ -86,6 +86,25 @@ describe("control registers", () => {
     expect(cpu.state.mode & L.MODE_PAGING).toBe(L.MODE_PAGING);
   });
 
+  test("changes of PGE, PSE, CD and NW load the directory pointers anew under PAE", () => {
+    cpu.poke32(0x20000, 0x21001);
+    cpu.poke32(0x21000, 0x83);
+    cpu.system.writeControl(4, 0x20);
+    cpu.system.writeControl(3, 0x20000);
+    const cr0 = cpu.state.cr0 | CR0_PG;
+    cpu.system.writeControl(0, cr0);
+    cpu.poke32(0x20008, 0x21003);
+    const write = (index: number, value: number) => faultOf(() => cpu.system.writeControl(index, value));
+    expect([write(4, 0xa0), write(4, 0x30), write(0, cr0 & ~0x60000000)]).toEqual(["13/0", "13/0", "13/0"]);
+    // Others do not look.
+    expect([write(4, 0x24), write(0, cr0 | CR0_WP)]).toEqual(["none", "none"]);
+    cpu.poke32(0x20008, 0x21001);
+    cpu.poke32(0x1000, 0x12345678);
+    expect(faultOf(() => cpu.linear.read32(0x40001000, false))).toBe("14/0 40001000");
+    cpu.system.writeControl(4, 0xa0);
+    expect(cpu.linear.read32(0x40001000, false)).toBe(0x12345678);
+  });
+
   test("a change of WP reaches supervisor writes at once", () => {
     cpu.poke32(0x20000, 0x21003);
     for (let page = 0; page < 0x100; page++) cpu.poke32(0x21000 + page * 4, (page << 12) | 1);
