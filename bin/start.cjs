@@ -11,6 +11,16 @@ module.exports = function start(program, args) {
   module_.enableCompileCache?.();
   const root = path.dirname(__dirname);
   const built = path.join(root, "dist", "cli", "main.js");
-  const entry = fs.existsSync(built) ? built : path.join(root, "src", "cli", "main.ts");
+  const entry = isCurrent(built, path.join(root, "src")) ? built : path.join(root, "src", "cli", "main.ts");
   return require(entry).main(program, args);
 };
+
+/** Whether the build exists and no source is newer (an installed package has no sources). */
+function isCurrent(built, sources) {
+  const builtAt = fs.statSync(built, { throwIfNoEntry: false })?.mtimeMs;
+  if (builtAt === undefined) return false;
+  if (!fs.existsSync(sources)) return true;
+  return fs
+    .readdirSync(sources, { recursive: true })
+    .every((name) => !name.endsWith(".ts") || fs.statSync(path.join(sources, name)).mtimeMs <= builtAt);
+}

@@ -21,6 +21,7 @@ const specs = [
   option("trace", "text"),
   option("log", "text"),
   option("triple-fault", "text"),
+  option("engine", "text"),
   option("read-only", "switch"),
   option("deterministic", "switch"),
   option("statistics", "switch"),
@@ -32,6 +33,7 @@ export const command: Command = {
     "[--kernel=FILE [--initrd=FILE] [--append=TEXT]] [--bios=FILE] [--boot=LETTERS]",
     "[--serial=stdio|none|file:PATH] [--display=none|text|png:FILE]",
     "[--trace=LIST] [--log=FILE] [--statistics] [--deterministic] [--triple-fault=stop|reset]",
+    "[--engine=interpreter|translator]",
   ],
   about:
     "Runs a machine in the foreground, without a settings file, its first serial port on the terminal. Ctrl-A X ends it, " +
@@ -62,6 +64,7 @@ export const command: Command = {
       display,
       isReadOnly: parsed.has("read-only"),
       deterministic: parsed.has("deterministic"),
+      engine: parseEngine(parsed.text("engine") ?? "interpreter"),
       trace: (parsed.text("trace") ?? "").split(",").filter((name) => name !== ""),
       logFile: parsed.text("log"),
       statistics: parsed.has("statistics"),
@@ -69,6 +72,11 @@ export const command: Command = {
     });
   },
 };
+
+function parseEngine(text: string) {
+  if (text === "interpreter" || text === "translator") return text;
+  throw new UsageError(`Invalid argument format for option '--engine': '${text}'`);
+}
 
 function parseSerial(text: string) {
   if (text === "stdio" || text === "none") return { kind: text } as const;

@@ -1,10 +1,15 @@
 /** Makes the software engine: generates (or takes) the core module, compiles it and ties it to the engine. */
 import { type Core, type EngineTuning, SoftwareEngine } from "./engine.ts";
 import { coreLibraries } from "./fpu/libraries.ts";
-import { type GeneratedInterpreter, generateInterpreter } from "./interpreter/generate.ts";
+import { type GeneratedInterpreter, generateInterpreter, REGION_SLOTS } from "./interpreter/generate.ts";
 import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
 import type { Row } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
+import { RegionCompiler } from "./translator/region-compiler.ts";
+import { Regions } from "./translator/regions.ts";
+
+/** Jumps to an instruction before its region is compiled: compiling costs as much as some ten thousand instructions. */
+const HOT_THRESHOLD = 1000;
 
 /** As `createSoftwareCpu`, with switches for tests and another opcode table. */
 export async function createEngine(
@@ -13,14 +18,30 @@ export async function createEngine(
   rows: readonly Row[] = opcodeTable,
 ): Promise<SoftwareEngine> {
   const pages = options.memory.buffer.byteLength / 65536;
-  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries);
+  const generated: GeneratedInterpreter = generateInterpreter(
+    rows,
+    pages,
+    coreLibraries,
+    tuning.hotThreshold !== undefined,
+  );
   const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
   const module = await WebAssembly.compile(generated.bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });
-  engine.attachCore(instance.exports as unknown as Core);
+  const { table } = instance.exports;
+  const regions =
+    tuning.hotThreshold === undefined
+      ? undefined
+      : new Regions(
+          new RegionCompiler(engine.decoder, generated.renumber, options.memory),
+          options.memory,
+          table,
+          generated.firstRegionSlot,
+          REGION_SLOTS,
+        );
+  engine.attachCore(instance.exports as unknown as Core, regions);
   return engine;
 }
 
 export async function createSoftwareCpu(options: SoftwareCpuOptions): Promise<SoftwareCpu> {
-  return createEngine(options);
+  return createEngine(options, options.engine === "translator" ? { hotThreshold: HOT_THRESHOLD } : {});
 }

@@ -35,6 +35,7 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
+import type { Regions } from "./translator/regions.ts";
 
 /** Exports of the core module. */
 export interface Core {
@@ -54,12 +55,20 @@ const DR7_ENABLED = 0xff;
 export interface EngineTuning {
   readonly tlbPages?: number;
   readonly decodeMaps?: number;
+  /** Jumps to an instruction before it is translated; undefined: interpreter only. */
+  readonly hotThreshold?: number;
 }
 
 export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   readonly physicalMap: PhysicalMap;
   readonly state: CpuState;
   readonly helpers: Helpers;
+  get regionStatistics(): { compiled: number; refused: number } | undefined {
+    return this.#regions && { compiled: this.#regions.compiled, refused: this.#regions.refused };
+  }
+  get decoder(): Decoder {
+    return this.#decoder;
+  }
   isCodeDropped = false;
   readonly #system: System;
   readonly #linear: LinearMemory;
@@ -76,6 +85,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     isProtected: false,
   };
   #core: Core | undefined;
+  #regions: Regions | undefined;
   #modeKey = -1;
   /** CS as `#syncCodeSegment` saw it last; the linear page in which it ends and where (-1: before its first byte). */
   #codeBase = 0;
@@ -120,6 +130,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#decoder = new Decoder(rows, memory, renumber);
     this.#cache = new CodeCache(this.#decoder, this.physicalMap, memory, {
       protectFrame: (gpaPage) => this.#tlb.protectPhysicalPage(gpaPage),
+      dropRegions: (gpaPage) => this.#regions?.drop(gpaPage),
       dropAllMaps: () => {
         this.#tlb.flushCode(false);
         this.#tlb.flushCode(true);
@@ -134,12 +145,14 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       this.#dataBreakpointHits |= this.#system.dataHits(linear, sizeBytes, isWrite);
     };
     this.helpers = createHelpers({ state: this.state, linear: this.#linear, system: this.#system, bus }, this);
+    this.#cache.hotThreshold = tuning.hotThreshold ?? 0;
     if (tuning.decodeMaps !== undefined) this.#cache.limitMaps(tuning.decodeMaps);
   }
 
   /** Gives the engine its compiled module; before the first `run`. */
-  attachCore(core: Core): void {
+  attachCore(core: Core, regions?: Regions): void {
     this.#core = core;
+    this.#regions = regions;
     this.reset();
   }
 
@@ -202,6 +215,9 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
           break;
         case exit.crossing:
           left -= this.#runCrossing(left);
+          break;
+        case exit.hot:
+          this.#translate();
           break;
         case exit.leave:
           state.i32[L.ATTENTION >> 2] = 0;
@@ -572,6 +588,24 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       if (!(thrown instanceof CpuFault)) throw thrown;
       this.#deliver(thrown);
     }
+  }
+
+  /** The instruction at EIP is jumped to often: compile the region that begins there. */
+  #translate(): void {
+    if (this.#regions === undefined || this.#modeKey !== 7) return;
+    const linear = this.#linearEip();
+    const user = this.state.isUser;
+    const table = user ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR;
+    const map = this.#i32[(table + (linear >>> 12) * 4) >> 2];
+    if (map === 0) return;
+    const gpaPage = this.#linear.fetchPage(linear, user);
+    const hostPage = this.#physical.entry(gpaPage) & ~4095;
+    this.#regions.translate(map, gpaPage, linear & 4095, (offset) => {
+      const known = this.#i32[(map >> 2) + offset];
+      if (known !== 0) return (known & 1) !== 0 ? this.#i32[((map + L.MAP_ORIGINALS) >> 2) + offset] : known;
+      if (!this.#cache.decodeRun(gpaPage, hostPage, map, offset, this.#mode)) return 0;
+      return this.#i32[(map >> 2) + offset];
+    });
   }
 
   /** Collects up to 15 bytes at EIP and decodes them into the step records, followed by a record of kind `after`. */

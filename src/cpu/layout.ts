@@ -171,9 +171,15 @@ export const PHYSICAL_CODE = 4;
  * Decode maps, bump allocated: 4096 u32, one per byte offset of the page: host address of the record of the instruction that
  * starts there, 0 if not decoded. Which map serves a frame in which mode is known to the engine (interpreter/code-cache.ts).
  */
-export const DECODE_MAP_BYTES = 16384;
+export const DECODE_MAP_BYTES = 40960;
+/**
+ * Parts of a decode map: records by page offset (u32; odd: a region, table index in the upper 31 bits), the records behind
+ * regions (u32), and counters (u16) of how often an instruction may still be jumped to before it becomes a region's head.
+ */
+export const MAP_ORIGINALS = 16384;
+export const MAP_COUNTERS = 32768;
 export const DECODE_MAPS = PHYSICAL_MAP + TLB_BYTES;
-export const DECODE_MAPS_BYTES = 48 << 20;
+export const DECODE_MAPS_BYTES = 100 << 20;
 /** Predecoded records, 16 bytes each, bump allocated. */
 export const RECORDS = DECODE_MAPS + DECODE_MAPS_BYTES;
 export const RECORDS_BYTES = 48 << 20;

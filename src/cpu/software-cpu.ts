@@ -3,6 +3,7 @@
  * interpreter/, system/, mmu/.
  */
 import type { CpuBus, VirtualCpu } from "../device-api/virtual-cpu.ts";
+import type { CpuEngine } from "../spec/machine-spec.ts";
 import type { PhysicalMap } from "./mmu/physical-map.ts";
 
 export interface SoftwareCpuOptions {
@@ -11,6 +12,8 @@ export interface SoftwareCpuOptions {
   readonly bus: CpuBus;
   /** What CPUID reports beyond the fixed i686 set. */
   readonly features: { readonly pae: boolean; readonly nx: boolean; readonly maxLeaf?: number };
+  /** "translator": what is executed often becomes WebAssembly of its own (translator/). */
+  readonly engine?: CpuEngine;
   /** Where unusual guest actions are said once each (unknown MSRs, unsupported instructions). */
   readonly onDemand?: (text: string) => void;
 }

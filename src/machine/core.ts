@@ -79,6 +79,7 @@ export async function createCore(spec: MachineSpec, host: PcHost): Promise<Machi
     memory: shared,
     bus,
     features: spec.cpu,
+    engine: spec.cpu.engine,
     onDemand: (text) => demand.note("cpu", text, (place) => String(place)),
   });
   const invalidateCode = (gpa: number, lengthBytes: number) => cpu.invalidateCode(gpa, lengthBytes);

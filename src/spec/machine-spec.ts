@@ -6,6 +6,8 @@
 
 export type BootPosition = "none" | "floppy" | "dvd" | "disk" | "network";
 
+export type CpuEngine = "interpreter" | "translator";
+
 export interface UartSpec {
   readonly enabled: boolean;
   readonly ioBase: number;
@@ -68,6 +70,8 @@ export interface MachineSpec {
     readonly nx: boolean;
     /** Highest basic CPUID leaf to report (NT 4 wants ≤ 3), or undefined for all. */
     readonly maxLeaf?: number;
+    /** How guest code is executed; the interpreter unless said otherwise. Makes no difference to the guest. */
+    readonly engine?: CpuEngine;
   };
   readonly acpi: boolean;
   readonly ioApic: boolean;

@@ -20,6 +20,7 @@ export interface RunMachineOptions {
   readonly bootOrder?: MachineSpec["bootOrder"];
   readonly isReadOnly?: boolean;
   readonly deterministic: boolean;
+  readonly engine?: MachineSpec["cpu"]["engine"];
 }
 
 /** A deterministic machine runs at this speed of its own: about 100 MIPS. */
@@ -69,7 +70,7 @@ export function describeRunMachine(options: RunMachineOptions): RunMachine {
     ramMiB: options.memoryMiB,
     vramMiB: options.vramMiB ?? 16,
     cpuCount: 1,
-    cpu: { pae: true, nx: false },
+    cpu: { pae: true, nx: false, engine: options.engine },
     acpi: true,
     ioApic: false,
     hpet: false,

@@ -24,6 +24,8 @@ export interface CodeCacheOwner {
   protectFrame(gpaPage: number): void;
   /** Every decode map pointer is void. */
   dropAllMaps(): void;
+  /** The frame's maps are about to be cleared: its regions are void. */
+  dropRegions(gpaPage: number): void;
   /** memory.fill with zero on the shared memory. */
   clear(offset: number, lengthBytes: number): void;
 }
@@ -46,6 +48,9 @@ export class CodeCache {
   readonly #owner: CodeCacheOwner;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  /** Jumps to an instruction before it becomes the head of a region; 0: never. */
+  hotThreshold = 0;
   /** Per mode: map address by frame. Made when a mode is first used. */
   readonly #directories: (Int32Array | undefined)[] = new Array(MODES).fill(undefined);
   readonly #partial = new Map<number, PartialMap[]>();
@@ -67,6 +72,12 @@ export class CodeCache {
     this.#owner = owner;
     this.#i32 = new Int32Array(memory.buffer);
     this.#u8 = new Uint8Array(memory.buffer);
+    this.#u16 = new Uint16Array(memory.buffer);
+  }
+
+  /** Without regions only the records of a map are ever written. */
+  get #mapBytesInUse(): number {
+    return this.hotThreshold === 0 ? L.MAP_ORIGINALS : L.DECODE_MAP_BYTES;
   }
 
   /** Restricts the cache to that many maps (tests). */
@@ -148,6 +159,7 @@ export class CodeCache {
         break;
       }
       this.#i32[mapIndex + offset] = record;
+      this.#u16[(map + L.MAP_COUNTERS + offset * 2) >> 1] = this.hotThreshold;
       this.#markLines(gpaPage, offset, offset + result.lengthBytes - 1);
       record += result.records * R.RECORD_BYTES;
       offset += result.lengthBytes;
@@ -174,9 +186,10 @@ export class CodeCache {
     }
     if (!hit) return false;
     this.invalidations++;
+    this.#owner.dropRegions(gpaPage);
     for (const directory of this.#directories) {
       const map = directory?.[gpaPage] ?? 0;
-      if (map !== 0) this.#owner.clear(map, L.DECODE_MAP_BYTES);
+      if (map !== 0) this.#owner.clear(map, this.#mapBytesInUse);
     }
     for (const { map } of this.#partial.get(gpaPage) ?? []) this.#owner.clear(map, L.DECODE_MAP_BYTES);
     this.#lines[gpaPage * 2] = 0;
@@ -188,6 +201,7 @@ export class CodeCache {
   /** Drops everything. */
   flush(): void {
     this.flushes++;
+    this.#owner.dropRegions(-1);
     this.#owner.dropAllMaps();
     for (const entry of this.#allocated) {
       const page = entry % FRAMES;

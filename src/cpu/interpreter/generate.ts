@@ -9,6 +9,7 @@ import { Builder } from "../ir/builder.ts";
 import * as L from "../layout.ts";
 import { guardUnit } from "../semantics/guard.ts";
 import type { Row } from "../table/row.ts";
+import { REGION_EXIT } from "../translator/region-lowering.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
 import { CoreImports } from "./imports.ts";
@@ -23,6 +24,8 @@ export const exit = {
   leave: 3,
   stop: 4,
   crossing: 5,
+  /** The counter of the instruction at EIP has run out: translate it. */
+  hot: 6,
 } as const;
 
 export interface GeneratedInterpreter {
@@ -31,6 +34,8 @@ export interface GeneratedInterpreter {
   readonly renumber: Uint16Array;
   readonly inlineCount: number;
   readonly handlerCount: number;
+  /** First index of the module's table that regions may use. */
+  readonly firstRegionSlot: number;
 }
 
 /** Adds library functions (floating point …) to the core module before handlers are generated. */
@@ -70,6 +75,9 @@ export class Locals {
   }
 }
 
+/** How many regions may be in the table at a time. */
+export const REGION_SLOTS = 8192;
+
 const P_BUDGET = 0;
 const P_ENTRY = 1;
 const RECORD = 2;
@@ -82,6 +90,8 @@ const TLB_WRITE = 8;
 const TLB_CODE = 9;
 const LINEAR = 10;
 const STATUS = 11;
+const MAP = 12;
+const AVOID = 13;
 
 const ABORT_STATUS = [op.i32Const, status.fault, op.return];
 
@@ -89,6 +99,7 @@ export function generateInterpreter(
   rows: readonly Row[],
   memoryPages: number,
   libraries: readonly LibraryGenerator[] = [],
+  hasRegions = false,
 ): GeneratedInterpreter {
   const writer = new ModuleWriter(memoryPages);
   const imports = new CoreImports(writer);
@@ -120,10 +131,13 @@ export function generateInterpreter(
     writer.define(index, locals.types, code);
     return index;
   });
-  writer.table(table);
+  // Slots behind the handlers are for regions.
+  writer.table(table, table.length + (hasRegions ? REGION_SLOTS : 0));
+  writer.exportTable("table");
+  const regionType = writer.type([I32, I32, I32, I32], [I32]);
 
   const run = writer.reserve([I32, I32], [I32]);
-  const locals = new Locals([I32, I32, I32, I32, I32, I32, I32, I32, I32, I32], 2);
+  const locals = new Locals([I32, I32, I32, I32, I32, I32, I32, I32, I32, I32, I32, I32], 2);
   const code: number[] = [];
   const get = (local: number) => {
     code.push(op.localGet);
@@ -181,6 +195,69 @@ export function generateInterpreter(
     constant(R.RECORD_BYTES);
     code.push(op.i32Add);
     set(RECORD);
+  };
+
+  /** Behind a record's look-up: an odd entry is a region to call, an even one counts down to becoming one. */
+  const emitRegionEntry = () => {
+    // An odd entry is a region.
+    get(STATUS);
+    code.push(op.i32Const, 1, op.i32And, op.if, EMPTY);
+    get(AVOID);
+    code.push(op.if, EMPTY);
+    get(MAP);
+    load(op.i32Load, L.MAP_ORIGINALS);
+    set(STATUS);
+    code.push(op.else);
+    get(EIP);
+    get(LINEAR);
+    constant(4095);
+    code.push(op.i32And, op.i32Sub);
+    get(P_BUDGET);
+    get(TLB_READ);
+    get(TLB_WRITE);
+    get(STATUS);
+    code.push(op.i32Const, 1, op.i32ShrU, 0x11);
+    pushUnsigned(code, regionType);
+    code.push(0);
+    set(P_BUDGET);
+    loadState(L.EIP);
+    set(EIP);
+    loadState(REGION_EXIT);
+    set(AVOID);
+    constant(0);
+    constant(0);
+    store(REGION_EXIT);
+    branch(3); // fetch: else, odd, not an entry record
+    code.push(op.end);
+    code.push(op.else);
+    get(AVOID);
+    code.push(op.i32Eqz, op.if, EMPTY);
+    // Counters stand at half the distance of the records: u16 against u32.
+    get(LINEAR);
+    constant(4095);
+    code.push(op.i32And, op.i32Const, 1, op.i32Shl);
+    get(MAP);
+    get(LINEAR);
+    constant(4095);
+    code.push(op.i32And, op.i32Const, 2, op.i32Shl, op.i32Sub, op.i32Add);
+    code.push(op.localTee, AVOID);
+    load(op.i32Load16U, L.MAP_COUNTERS);
+    code.push(op.if, EMPTY);
+    get(AVOID);
+    get(AVOID);
+    load(op.i32Load16U, L.MAP_COUNTERS);
+    code.push(op.i32Const, 1, op.i32Sub);
+    code.push(op.localTee, AVOID, op.i32Store16, 0);
+    pushUnsigned(code, L.MAP_COUNTERS);
+    get(AVOID);
+    code.push(op.i32Eqz, op.if, EMPTY);
+    leave(exit.hot);
+    code.push(op.end);
+    code.push(op.end);
+    code.push(op.end);
+    code.push(op.end);
+    constant(0);
+    set(AVOID);
   };
 
   // ---- entry and fetch -------------------------------------------------------------------------------------------
@@ -246,15 +323,19 @@ export function generateInterpreter(
   code.push(op.localTee, STATUS, op.i32Eqz, op.if, EMPTY);
   leave(exit.fetch);
   code.push(op.end);
+  get(STATUS);
+  set(MAP);
   get(LINEAR);
   constant(4095);
   code.push(op.i32And, op.i32Const, 2, op.i32Shl);
-  get(STATUS);
+  get(MAP);
   code.push(op.i32Add);
+  code.push(op.localTee, MAP);
   load(op.i32Load, 0);
   code.push(op.localTee, STATUS, op.i32Eqz, op.if, EMPTY);
   leave(exit.fetch);
   code.push(op.end);
+  if (hasRegions) emitRegionEntry();
   get(STATUS);
   set(RECORD);
   get(EIP);
@@ -410,7 +491,7 @@ export function generateInterpreter(
   const fill = writer.reserve([I32, I32], []);
   writer.define(fill, [], [op.localGet, 0, op.i32Const, 0, op.localGet, 1, 0xfc, 11, 0]);
   writer.exportFunction("fill", fill);
-  return { bytes: writer.finish(), renumber, inlineCount: inline.length, handlerCount };
+  return { bytes: writer.finish(), renumber, inlineCount: inline.length, handlerCount, firstRegionSlot: table.length };
 }
 
 function lowerInto(variant: Variant, imports: CoreImports, frame: Frame): void {

@@ -37,17 +37,17 @@ export class Builder {
 
   // ---- statements and control ------------------------------------------------------------------------------------
 
-  #push(statement: Statement): void {
+  protected push(statement: Statement): void {
     this.statements.push(statement);
   }
 
-  #pure(node: Node): Node {
-    this.#push({ kind: "let", node, isImpure: false });
+  protected pure(node: Node): Node {
+    this.push({ kind: "let", node, isImpure: false });
     return node;
   }
 
-  #impure(node: Node): Node {
-    this.#push({ kind: "let", node, isImpure: true });
+  protected impure(node: Node): Node {
+    this.push({ kind: "let", node, isImpure: true });
     return node;
   }
 
@@ -73,7 +73,7 @@ export class Builder {
     otherwise?.();
     this.statements = outer;
     this.#hasWritten = this.#hasWritten || afterThen;
-    this.#push({ kind: "if", condition: cond, whenTrue: thenList, whenFalse: elseList });
+    this.push({ kind: "if", condition: cond, whenTrue: thenList, whenFalse: elseList });
   }
 
   /** Runs `body`; again while the value it returns is true. */
@@ -83,7 +83,7 @@ export class Builder {
     this.statements = list;
     const again = body();
     this.statements = outer;
-    this.#push({ kind: "loop", body: list, condition: again });
+    this.push({ kind: "loop", body: list, condition: again });
   }
 
   variable(initial: Node): Variable {
@@ -93,11 +93,11 @@ export class Builder {
   }
 
   set(variable: Variable, value: Node): void {
-    this.#push({ kind: "setVariable", variable, value });
+    this.push({ kind: "setVariable", variable, value });
   }
 
   get(variable: Variable): Node {
-    return this.#pure(new Node(variable.type, pseudo.variable, [], 0, { variable }));
+    return this.pure(new Node(variable.type, pseudo.variable, [], 0, { variable }));
   }
 
   // ---- constants and arithmetic ----------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ export class Builder {
     args: readonly Node[],
     imm = 0,
   ): Node {
-    return this.#pure(new Node(type, opcode, args, imm));
+    return this.pure(new Node(type, opcode, args, imm));
   }
 
   // ---- floating point and vectors --------------------------------------------------------------------------------
@@ -164,20 +164,20 @@ export class Builder {
   shuffle(a: Node, b: Node, bytes: readonly number[]): Node {
     let big = 0n;
     for (let n = 15; n >= 0; n--) big = (big << 8n) | BigInt(bytes[n]);
-    return this.#pure(new Node(V128, simd.i8x16Shuffle, [a, b], 0, { big }));
+    return this.pure(new Node(V128, simd.i8x16Shuffle, [a, b], 0, { big }));
   }
 
   #arith(op32: number, a: Node, b: Node, fold?: (x: number, y: number) => number): Node {
     if (fold && a.op === op.i32Const && b.op === op.i32Const) return this.i32(fold(a.imm, b.imm));
     if (a.type !== b.type) throw new Error("semantics: operand types differ");
     const opcode = a.type === I64 ? op32 + (op.i64Add - op.i32Add) : op32;
-    return this.#pure(new Node(a.type, opcode, [a, b]));
+    return this.pure(new Node(a.type, opcode, [a, b]));
   }
 
   #compare(op32: number, a: Node, b: Node): Node {
     if (a.type !== b.type) throw new Error("semantics: operand types differ");
     const opcode = a.type === I64 ? op32 + (op.i64Eq - op.i32Eq) : op32;
-    return this.#pure(new Node(I32, opcode, [a, b]));
+    return this.pure(new Node(I32, opcode, [a, b]));
   }
 
   add(a: Node, b: Node): Node {
@@ -256,7 +256,7 @@ export class Builder {
   }
   /** 1 if zero. */
   eqz(a: Node): Node {
-    return this.#pure(new Node(I32, a.type === I64 ? op.i64Eqz : op.i32Eqz, [a]));
+    return this.pure(new Node(I32, a.type === I64 ? op.i64Eqz : op.i32Eqz, [a]));
   }
   /** 1 if not zero. */
   nez(a: Node): Node {
@@ -269,32 +269,32 @@ export class Builder {
     return a.type === I64 ? this.sub(this.i64(0), a) : this.sub(this.i32(0), a);
   }
   clz(a: Node): Node {
-    return this.#pure(new Node(a.type, a.type === I64 ? op.i64Clz : op.i32Clz, [a]));
+    return this.pure(new Node(a.type, a.type === I64 ? op.i64Clz : op.i32Clz, [a]));
   }
   ctz(a: Node): Node {
-    return this.#pure(new Node(a.type, a.type === I64 ? op.i64Ctz : op.i32Ctz, [a]));
+    return this.pure(new Node(a.type, a.type === I64 ? op.i64Ctz : op.i32Ctz, [a]));
   }
   popcnt(a: Node): Node {
-    return this.#pure(new Node(a.type, a.type === I64 ? op.i64Popcnt : op.i32Popcnt, [a]));
+    return this.pure(new Node(a.type, a.type === I64 ? op.i64Popcnt : op.i32Popcnt, [a]));
   }
   /** `cond ? a : b`, both evaluated. */
   select(cond: Node, a: Node, b: Node): Node {
-    return this.#pure(new Node(a.type, pseudo.select, [cond, a, b]));
+    return this.pure(new Node(a.type, pseudo.select, [cond, a, b]));
   }
   wrap(a: Node): Node {
-    return this.#pure(new Node(I32, op.i32WrapI64, [a]));
+    return this.pure(new Node(I32, op.i32WrapI64, [a]));
   }
   extendU64(a: Node): Node {
-    return this.#pure(new Node(I64, op.i64ExtendI32U, [a]));
+    return this.pure(new Node(I64, op.i64ExtendI32U, [a]));
   }
   extendS64(a: Node): Node {
-    return this.#pure(new Node(I64, op.i64ExtendI32S, [a]));
+    return this.pure(new Node(I64, op.i64ExtendI32S, [a]));
   }
   /** Sign extends the low `width` bits within the value's own type. */
   signExtend(width: number, a: Node): Node {
-    if (width === 8) return this.#pure(new Node(a.type, a.type === I64 ? op.i64Extend8S : op.i32Extend8S, [a]));
-    if (width === 16) return this.#pure(new Node(a.type, a.type === I64 ? op.i64Extend16S : op.i32Extend16S, [a]));
-    if (width === 32 && a.type === I64) return this.#pure(new Node(I64, op.i64Extend32S, [a]));
+    if (width === 8) return this.pure(new Node(a.type, a.type === I64 ? op.i64Extend8S : op.i32Extend8S, [a]));
+    if (width === 16) return this.pure(new Node(a.type, a.type === I64 ? op.i64Extend16S : op.i32Extend16S, [a]));
+    if (width === 32 && a.type === I64) return this.pure(new Node(I64, op.i64Extend32S, [a]));
     return a;
   }
   /** Clears all but the low `width` bits. */
@@ -310,7 +310,7 @@ export class Builder {
   read(operand: Operand): Node {
     if (operand.kind === "memory") return this.load(this.address(operand.width / 8, false), operand.width / 8);
     if (operand.kind === "constant") return this.constant(operand.width, operand.value);
-    return this.#pure(new Node(typeOfSize(operand.width / 8), pseudo.operand, [], 0, { operand }));
+    return this.pure(new Node(typeOfSize(operand.width / 8), pseudo.operand, [], 0, { operand }));
   }
 
   /** As `read`, for an operand that is written afterwards: a memory operand must be writable already now. */
@@ -326,36 +326,36 @@ export class Builder {
       return;
     }
     this.#hasWritten = true;
-    this.#push({ kind: "writeOperand", operand, value });
+    this.push({ kind: "writeOperand", operand, value });
   }
 
   /** Linear address of the memory operand, checked for an access of `size` bytes (0: effective address only, LEA). */
   address(size: number, isWrite: boolean): Node {
-    return this.#pure(new Node(I32, pseudo.address, [], size, { imm2: isWrite ? 1 : 0 }));
+    return this.pure(new Node(I32, pseudo.address, [], size, { imm2: isWrite ? 1 : 0 }));
   }
 
   /** Linear address of `segment`:`offset`, checked for `size` bytes. `segment` -1: the instruction's (DS or override). */
   linear(segment: number, offset: Node, size: number, isWrite: boolean): Node {
     this.#mayFault("segment check");
-    return this.#impure(new Node(I32, pseudo.segmented, [offset, this.i32(segment)], size, { imm2: isWrite ? 1 : 0 }));
+    return this.impure(new Node(I32, pseudo.segmented, [offset, this.i32(segment)], size, { imm2: isWrite ? 1 : 0 }));
   }
 
   /** Guest memory at a linear address: i32 for 1, 2, 4 bytes (zero extended), i64 for 8, v128 for 16. */
   load(linear: Node, size: number, forWrite = false): Node {
     this.#mayFault("load");
-    return this.#impure(new Node(typeOfSize(size), pseudo.guestLoad, [linear], size, { imm2: forWrite ? 1 : 0 }));
+    return this.impure(new Node(typeOfSize(size), pseudo.guestLoad, [linear], size, { imm2: forWrite ? 1 : 0 }));
   }
 
   /** Stores to guest memory; the fault, if any, comes before any byte is written. */
   store(linear: Node, size: number, value: Node): void {
     this.#mayFault("store");
-    this.#push({ kind: "guestStore", linear, size, value });
+    this.push({ kind: "guestStore", linear, size, value });
     this.#hasWritten = true;
   }
 
   /** A second store whose page is known to be writable from an earlier `load(…, true)` or probe. */
   storeAgain(linear: Node, size: number, value: Node): void {
-    this.#push({ kind: "guestStore", linear, size, value });
+    this.push({ kind: "guestStore", linear, size, value });
     this.#hasWritten = true;
   }
 
@@ -366,37 +366,37 @@ export class Builder {
 
   /** Host address of linear memory for bulk access within the page, or 0. */
   hostAddress(linear: Node, isWrite: boolean): Node {
-    return this.#impure(new Node(I32, pseudo.hostAddress, [linear], 0, { imm2: isWrite ? 1 : 0 }));
+    return this.impure(new Node(I32, pseudo.hostAddress, [linear], 0, { imm2: isWrite ? 1 : 0 }));
   }
 
   memoryCopy(to: Node, from: Node, length: Node): void {
     this.#hasWritten = true;
-    this.#push({ kind: "memoryCopy", to, from, length });
+    this.push({ kind: "memoryCopy", to, from, length });
   }
 
   memoryFill(to: Node, value: Node, length: Node): void {
     this.#hasWritten = true;
-    this.#push({ kind: "memoryFill", to, value, length });
+    this.push({ kind: "memoryFill", to, value, length });
   }
 
   /** CPU state at a constant offset of layout.ts. */
   state(offset: number, size = 4): Node {
-    return this.#pure(new Node(typeOfSize(size), pseudo.stateLoad, [], offset, { imm2: size }));
+    return this.pure(new Node(typeOfSize(size), pseudo.stateLoad, [], offset, { imm2: size }));
   }
 
   setState(offset: number, value: Node, size = 4): void {
     this.#hasWritten = true;
-    this.#push({ kind: "stateStore", offset, size, value });
+    this.push({ kind: "stateStore", offset, size, value });
   }
 
   /** CPU state at a computed host address. */
   host(address: Node, size: number, offset = 0): Node {
-    return this.#pure(new Node(typeOfSize(size), pseudo.hostLoad, [address], offset, { imm2: size }));
+    return this.pure(new Node(typeOfSize(size), pseudo.hostLoad, [address], offset, { imm2: size }));
   }
 
   setHost(address: Node, size: number, value: Node, offset = 0): void {
     this.#hasWritten = true;
-    this.#push({ kind: "hostStore", address, offset, size, value });
+    this.push({ kind: "hostStore", address, offset, size, value });
   }
 
   /** General register by number, full 32 bits. */
@@ -407,7 +407,7 @@ export class Builder {
   /** Number of a register operand (segment, control, debug), rather than its contents. */
   registerIndex(operand: Operand): Node {
     if (operand.kind === "fixedSegment") return this.i32(operand.index);
-    return this.#pure(new Node(I32, pseudo.registerIndex, [], 0, { operand }));
+    return this.pure(new Node(I32, pseudo.registerIndex, [], 0, { operand }));
   }
 
   segmentIndex(operand: Operand): Node {
@@ -420,15 +420,15 @@ export class Builder {
 
   /** Number of the instruction's data segment (DS or override). */
   segmentNumber(): Node {
-    return this.#pure(new Node(I32, pseudo.segmentNumber));
+    return this.pure(new Node(I32, pseudo.segmentNumber));
   }
 
   nextEip(): Node {
-    return this.#pure(new Node(I32, pseudo.nextEip));
+    return this.pure(new Node(I32, pseudo.nextEip));
   }
 
   thisEip(): Node {
-    return this.#pure(new Node(I32, pseudo.thisEip));
+    return this.pure(new Node(I32, pseudo.thisEip));
   }
 
   // ---- flags -----------------------------------------------------------------------------------------------------
@@ -457,19 +457,19 @@ export class Builder {
   /** Flags of a + b (+ carry in) = r; r may carry garbage above `width`. */
   flagsAdd(width: number, a: Node, b: Node, r: Node): void {
     const vector = this.or(this.and(a, b), this.and(this.or(a, b), this.not(r)));
-    this.#flags("add", width, a, b, this.#result64(width, r), this.#alignCarry(width, vector));
+    this.pushFlags("add", width, a, b, this.#result64(width, r), this.#alignCarry(width, vector));
   }
 
-  /** Flags of a − b (− borrow in) = r. */
-  flagsSub(width: number, a: Node, b: Node, r: Node): void {
+  /** Flags of a − b = r, or with `hasBorrow` a − b − borrow = r (then they are not those of a comparison). */
+  flagsSub(width: number, a: Node, b: Node, r: Node, hasBorrow = false): void {
     const na = this.not(a);
     const vector = this.or(this.and(na, b), this.and(this.or(na, b), r));
-    this.#flags("sub", width, a, b, this.#result64(width, r), this.#alignCarry(width, vector));
+    this.pushFlags(hasBorrow ? "other" : "sub", width, a, b, this.#result64(width, r), this.#alignCarry(width, vector));
   }
 
   /** AND, OR, XOR, TEST: CF = OF = AF = 0. */
   flagsLogic(width: number, r: Node): void {
-    this.#flags("logic", width, undefined, undefined, this.#result64(width, r), this.i32(0));
+    this.pushFlags("logic", width, undefined, undefined, this.#result64(width, r), this.i32(0));
   }
 
   /** INC/DEC: as add/sub of one, CF kept. */
@@ -483,21 +483,28 @@ export class Builder {
     const oldCarry = this.and(this.state(L.FLAGS_CARRY), this.i32(-0x80000000));
     // bit 30 = CF xor OF
     const bit30 = this.shl(this.xor(this.shrU(oldCarry, this.i32(31)), overflow), this.i32(30));
-    this.#flags("other", width, a, undefined, this.#result64(width, r), this.or(this.or(oldCarry, bit30), auxiliary));
+    this.pushFlags(
+      "other",
+      width,
+      a,
+      undefined,
+      this.#result64(width, r),
+      this.or(this.or(oldCarry, bit30), auxiliary),
+    );
   }
 
   /** Result flags from `r`; CF, OF, AF given as 0/1 values (AF may be left out: cleared). */
   flagsFrom(width: number, r: Node, cf: Node, of: Node, af?: Node): void {
     let carry = this.or(this.shl(cf, this.i32(31)), this.shl(this.xor(cf, of), this.i32(30)));
     if (af) carry = this.or(carry, this.shl(af, this.i32(3)));
-    this.#flags("other", width, undefined, undefined, this.#result64(width, r), carry);
+    this.pushFlags("other", width, undefined, undefined, this.#result64(width, r), carry);
   }
 
   /** CF, OF, AF (0/1) only; ZF, SF, PF stay. */
   flagsCarry(cf: Node, of: Node, af?: Node): void {
     let carry = this.or(this.shl(cf, this.i32(31)), this.shl(this.xor(cf, of), this.i32(30)));
     if (af) carry = this.or(carry, this.shl(af, this.i32(3)));
-    this.#flags("other", 32, undefined, undefined, undefined, carry);
+    this.pushFlags("other", 32, undefined, undefined, undefined, carry);
   }
 
   /** CF replaced, all else kept (CLC, STC, CMC, BT …). */
@@ -508,7 +515,7 @@ export class Builder {
       this.or(this.shl(cf, this.i32(31)), this.shl(this.xor(cf, overflow), this.i32(30))),
       this.and(old, this.i32(8)),
     );
-    this.#flags("other", 32, undefined, undefined, undefined, carry);
+    this.pushFlags("other", 32, undefined, undefined, undefined, carry);
   }
 
   /** ZF replaced, all else kept. `zf` is 0/1. */
@@ -519,7 +526,7 @@ export class Builder {
     // Low half: 0 (even byte 0) or 100h (even byte 0, not zero); byte 4 carries the parity.
     const low = this.select(zf, this.i32(0), this.i32(0x100));
     const result = this.or(this.extendU64(low), this.shl(this.extendU64(this.or(sign, parityOdd)), this.i64(32)));
-    this.#flags("other", 32, undefined, undefined, result, undefined);
+    this.pushFlags("other", 32, undefined, undefined, result, undefined);
   }
 
   /** All six from 0/1 values. */
@@ -531,10 +538,10 @@ export class Builder {
       this.or(this.shl(f.cf, this.i32(31)), this.shl(this.xor(f.cf, f.of), this.i32(30))),
       this.shl(f.af, this.i32(3)),
     );
-    this.#flags("other", 32, undefined, undefined, result, carry);
+    this.pushFlags("other", 32, undefined, undefined, result, carry);
   }
 
-  #flags(
+  protected pushFlags(
     flagKind: "add" | "sub" | "logic" | "other",
     width: number,
     a: Node | undefined,
@@ -543,7 +550,7 @@ export class Builder {
     carry: Node | undefined,
   ): void {
     this.#hasWritten = true;
-    this.#push({ kind: "flags", flagKind, width, a, b, result, carry });
+    this.push({ kind: "flags", flagKind, width, a, b, result, carry });
   }
 
   #parityByte(): Node {
@@ -605,13 +612,13 @@ export class Builder {
 
   /** Control continues at `eip` (an offset in CS, already truncated to the operand size). Ends the instruction. */
   jump(eip: Node): void {
-    this.#push({ kind: "jump", eip });
+    this.push({ kind: "jump", eip });
   }
 
   /** Raises an exception; the rest of the instruction does not run. */
   fault(vector: number, errorCode?: Node): void {
     this.#mayFault("fault");
-    this.#push({ kind: "fault", vector, errorCode });
+    this.push({ kind: "fault", vector, errorCode });
   }
 
   /**
@@ -621,18 +628,18 @@ export class Builder {
    */
   helper(name: string, args: readonly Node[] = [], isEnding = false): void {
     this.#mayFault("helper");
-    this.#push({ kind: "helper", name, args, isEnding });
+    this.push({ kind: "helper", name, args, isEnding });
     this.#hasWritten = true;
   }
 
   /** A helper that cannot fault and ends the instruction, after architectural writes. */
   helperAfterWrite(name: string, args: readonly Node[] = []): void {
-    this.#push({ kind: "helper", name, args, isEnding: true });
+    this.push({ kind: "helper", name, args, isEnding: true });
   }
 
   /** Result value `index` (i32) of the last helper. */
   helperResult(index = 0): Node {
-    return this.#impure(new Node(I32, pseudo.stateLoad, [], L.SCRATCH + index * 4, { imm2: 4 }));
+    return this.impure(new Node(I32, pseudo.stateLoad, [], L.SCRATCH + index * 4, { imm2: 4 }));
   }
 
   /** Calls a WebAssembly library function of the core module (floating point); not for guest memory. */
@@ -641,7 +648,7 @@ export class Builder {
     type: typeof I32 | typeof I64 | typeof F32 | typeof F64 | typeof V128,
     args: readonly Node[],
   ): Node {
-    return this.#impure(new Node(type, pseudo.call, args, 0, { callee }));
+    return this.impure(new Node(type, pseudo.call, args, 0, { callee }));
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Operand } from "../decode/operand.ts";
 import { EMPTY, op, simd } from "../wasm/opcodes.ts";
 import { F32, F64, I64, pushSigned, pushSigned64, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
-import type { Node, Statement, Variable } from "./node.ts";
+import type { Node, Site, Statement, Variable } from "./node.ts";
 import { pseudo } from "./node.ts";
 
 /** Reads of things that change: evaluated where the semantics asked, never later. */
@@ -28,7 +28,7 @@ export abstract class Lowering {
   }
 
   lower(statements: readonly Statement[]): void {
-    this.#count(statements);
+    this.count(statements);
     this.statements(statements);
   }
 
@@ -53,17 +53,25 @@ export abstract class Lowering {
   protected abstract writeFlags(result: Node | undefined, carry: Node | undefined): void;
   protected abstract guestStore(linear: Node, size: number, value: Node): void;
   protected abstract helper(name: string, args: readonly Node[], isEnding: boolean): void;
+  /** Region compiler only: the current site, leaving there, and what leaving needs. */
+  protected mark(_site: Site): void {
+    throw new Error("a site outside of a region");
+  }
+  protected exit(): void {
+    throw new Error("an exit outside of a region");
+  }
+  protected countSite(_site: Site): void {}
   protected abstract jump(eip: Node): void;
   protected abstract fault(vector: number, errorCode: Node | undefined): void;
 
   // ---- liveness --------------------------------------------------------------------------------------------------
 
-  #visit(node: Node): void {
+  protected visit(node: Node): void {
     node.uses++;
-    if (node.uses === 1) for (const arg of node.args) this.#visit(arg);
+    if (node.uses === 1) for (const arg of node.args) this.visit(arg);
   }
 
-  #count(statements: readonly Statement[]): void {
+  protected count(statements: readonly Statement[]): void {
     for (const s of statements) {
       switch (s.kind) {
         case "let":
@@ -72,47 +80,53 @@ export abstract class Lowering {
         case "stateStore":
         case "writeOperand":
         case "setVariable":
-          this.#visit(s.value);
+          this.visit(s.value);
           break;
         case "hostStore":
-          this.#visit(s.address);
-          this.#visit(s.value);
+          this.visit(s.address);
+          this.visit(s.value);
           break;
         case "guestStore":
-          this.#visit(s.linear);
-          this.#visit(s.value);
+          this.visit(s.linear);
+          this.visit(s.value);
           break;
         case "flags":
-          if (s.result) this.#visit(s.result);
-          if (s.carry) this.#visit(s.carry);
+          if (s.result) this.visit(s.result);
+          if (s.carry) this.visit(s.carry);
           break;
         case "if":
-          this.#visit(s.condition);
-          this.#count(s.whenTrue);
-          this.#count(s.whenFalse);
+          this.visit(s.condition);
+          this.count(s.whenTrue);
+          this.count(s.whenFalse);
           break;
         case "loop":
-          this.#count(s.body);
-          this.#visit(s.condition);
+          this.count(s.body);
+          this.visit(s.condition);
           break;
         case "memoryCopy":
-          this.#visit(s.to);
-          this.#visit(s.from);
-          this.#visit(s.length);
+          this.visit(s.to);
+          this.visit(s.from);
+          this.visit(s.length);
           break;
         case "memoryFill":
-          this.#visit(s.to);
-          this.#visit(s.value);
-          this.#visit(s.length);
+          this.visit(s.to);
+          this.visit(s.value);
+          this.visit(s.length);
           break;
         case "helper":
-          for (const arg of s.args) this.#visit(arg);
+          for (const arg of s.args) this.visit(arg);
+          break;
+        case "mark":
+          this.countSite(s.site);
+          break;
+        case "exitIf":
+          this.visit(s.condition);
           break;
         case "jump":
-          this.#visit(s.eip);
+          this.visit(s.eip);
           break;
         case "fault":
-          if (s.errorCode) this.#visit(s.errorCode);
+          if (s.errorCode) this.visit(s.errorCode);
           break;
       }
     }
@@ -120,7 +134,7 @@ export abstract class Lowering {
 
   /** An impure node is evaluated whether used or not; its own use count stays that of its readers. */
   #visitImpure(node: Node): void {
-    if (node.uses === 0) for (const arg of node.args) this.#visit(arg);
+    if (node.uses === 0) for (const arg of node.args) this.visit(arg);
     node.uses += 1000;
   }
 
@@ -192,6 +206,17 @@ export abstract class Lowering {
         break;
       case "helper":
         this.helper(s.name, s.args, s.isEnding);
+        break;
+      case "mark":
+        this.mark(s.site);
+        break;
+      case "exitIf":
+        this.node(s.condition);
+        code.push(op.if, EMPTY);
+        this.depth++;
+        this.exit();
+        this.depth--;
+        code.push(op.end);
         break;
       case "jump":
         this.jump(s.eip);

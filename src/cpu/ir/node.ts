@@ -36,6 +36,8 @@ export const pseudo = {
   segmentNumber: -13,
   /** Number of the register operand. */
   registerIndex: -14,
+  /** EIP of the page's start plus `imm` (region compiler). */
+  pageEip: -20,
 } as const;
 
 export class Node {
@@ -80,6 +82,26 @@ export class Variable {
   }
 }
 
+/** State at the start of an instruction, for leaving there. */
+export interface Site {
+  /** Offset in the page. */
+  readonly offset: number;
+  /** Instructions of the block before this one. */
+  readonly count: number;
+  /** Flags not yet in their locals. */
+  readonly flags: PendingFlags | undefined;
+}
+
+/** Flags as values: what FLAGS_RESULT and FLAGS_CARRY would be. */
+export interface PendingFlags {
+  readonly kind: FlagKind;
+  readonly width: number;
+  readonly a: Node | undefined;
+  readonly b: Node | undefined;
+  readonly result: Node | undefined;
+  readonly carry: Node | undefined;
+}
+
 export type FlagKind = "add" | "sub" | "logic" | "other";
 
 export type Statement =
@@ -113,6 +135,10 @@ export type Statement =
   | { readonly kind: "memoryFill"; readonly to: Node; readonly value: Node; readonly length: Node }
   /** A TypeScript helper; `isEnding`: it has set EIP itself, or the block ends after it. */
   | { readonly kind: "helper"; readonly name: string; readonly args: readonly Node[]; readonly isEnding: boolean }
+  /** An instruction begins: where to go on if it cannot be done here (region compiler). */
+  | { readonly kind: "mark"; readonly site: Site }
+  /** Leaves the region for the interpreter at the current instruction if true (region compiler). */
+  | { readonly kind: "exitIf"; readonly condition: Node }
   /** Continue at this EIP. */
   | { readonly kind: "jump"; readonly eip: Node }
   /** Raise an exception (vector, error code or none). */

@@ -33,7 +33,7 @@ export const sbb: Semantics = (b, i) => {
   const y = b.read(i.operands[1]);
   const r = b.sub(b.sub(x, y), b.cf());
   b.write(i.operands[0], r);
-  b.flagsSub(i.operands[0].width, x, y, r);
+  b.flagsSub(i.operands[0].width, x, y, r, true);
 };
 
 export const cmp: Semantics = (b, i) => {

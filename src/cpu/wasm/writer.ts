@@ -71,6 +71,7 @@ export class ModuleWriter {
   readonly #exports: { name: string; kind: number; index: number }[] = [];
   readonly #memoryPages: number;
   #table: readonly number[] = [];
+  #tableSize = 0;
 
   /** The module imports `env.memory`, shared, `memoryPages` initial and maximum. */
   constructor(memoryPages: number) {
@@ -113,8 +114,13 @@ export class ModuleWriter {
   }
 
   /** The module's function table (index 0), filled with these function indices. */
-  table(functions: readonly number[]): void {
+  table(functions: readonly number[], size = functions.length): void {
     this.#table = functions;
+    this.#tableSize = size;
+  }
+
+  exportTable(name: string): void {
+    this.#exports.push({ name, kind: 1, index: 0 });
   }
 
   exportFunction(name: string, index: number): void {
@@ -159,7 +165,7 @@ export class ModuleWriter {
 
     if (this.#table.length > 0) {
       const table: number[] = [1, 0x70, 0];
-      pushUnsigned(table, this.#table.length);
+      pushUnsigned(table, this.#tableSize);
       section(4, table);
     }
 
