@@ -162,6 +162,11 @@ export class BiosCaller {
     return caller;
   }
 
+  /** The same caller, running in another machine (that a saved state was loaded into). */
+  inPc(pc: TestPc): BiosCaller {
+    return new BiosCaller(pc);
+  }
+
   /** With the caller on an IDE disk of 16 MiB, and whatever else is asked. */
   static async bootFromDisk(options: TestPcOptions = {}, disk?: BlockBackend): Promise<BiosCaller> {
     const medium = disk ?? new MemoryMedium(numberedDisk(32768));
