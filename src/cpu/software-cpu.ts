@@ -20,6 +20,8 @@ export interface SoftwareCpuOptions {
 
 export interface SoftwareCpu extends VirtualCpu {
   readonly physicalMap: PhysicalMap;
+  /** FERR#: an x87 error is pending and CR0.NE is clear. Set by the machine. */
+  onFpuError?: (() => void) | undefined;
   /** Drops code decoded from the guest-physical range (DMA, device writes). */
   invalidateCode(gpa: number, lengthBytes: number): void;
 }

@@ -94,7 +94,15 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
     offsetMs: spec.systemTimeOffsetMs,
     initialCmos: cmosFor(spec, (drive) => backends.floppy(drive)?.medium?.sizeBytes ?? 0),
   });
-  const systemPorts = devices.createSystemPorts({ timer2: { gate: pit.gate2, out: pit.out2 }, a20, requestReset });
+  // FERR#: an x87 error with CR0.NE clear comes as IRQ 13; a write to port F0h takes it back.
+  const fpuError = pic.irq(13);
+  core.cpu.onFpuError = () => fpuError.raise();
+  const systemPorts = devices.createSystemPorts({
+    timer2: { gate: pit.gate2, out: pit.out2 },
+    a20,
+    requestReset,
+    clearFpuError: () => fpuError.lower(),
+  });
   const ps2 = devices.createPs2({ a20, requestReset });
   const acpiPm = devices.createAcpiPm({ isAcpiEnabled: spec.acpi, requestPowerOff, requestReset });
 
