@@ -190,7 +190,7 @@ export class VmProcess {
       this.log.error(`the end is not on record: ${(error as Error).message}`);
     }
     for (const uart of this.#uarts) await uart.close();
-    for (const unplug of this.#unplugs) unplug();
+    for (const unplug of this.#unplugs.splice(0)) unplug();
     this.#state = state;
     this.log.info(`the machine is ${state}`);
     this.#session.release();

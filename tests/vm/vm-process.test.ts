@@ -141,3 +141,19 @@ test("a serial port served on a local socket connects and survives its client", 
     await until(async () => (await machine.request("status", {})).state === "running");
   }
 });
+
+test("a process with a serial port in a file is gone after the machine has been switched off", async () => {
+  ports(vbox, "UART")[0].mode = { kind: "file", path: join(home, "com1.txt") };
+  const machine = await start();
+  const { pid } = await machine.request("status", {});
+  await machine.request("poweroff", {});
+  await until(() => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  expect(readFileSync(join(loadVbox(vbox.path).logFolder, "VBox.log"), "utf8")).not.toContain("in the VM process");
+});
