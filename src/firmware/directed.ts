@@ -32,6 +32,20 @@ export type Operation =
       readonly value: number;
       readonly tries: number;
     }
+  /**
+   * ATA data blocks of `words` (a multiple of 256), at most `blocks` (≤ 255): for each, polls the status register at port + 7
+   * until BSY is clear, at most `tries` times, and moves the block if DRQ is set without an error. The buffer must not pass
+   * the segment's end. Result: the last status, and the blocks that are left in the high byte.
+   */
+  | {
+      readonly kind: "in-blocks" | "out-blocks";
+      readonly port: number;
+      readonly words: number;
+      readonly blocks: number;
+      readonly tries: number;
+      readonly segment: number;
+      readonly offset: number;
+    }
   | {
       readonly kind: "in-words" | "out-words";
       readonly port: number;

@@ -35,9 +35,9 @@ describe("saved states and the firmware", () => {
     expect(reference.runUntil(() => isUp(reference), 100_000_000)).toBe(true);
     const screen = reference.screenText();
     const total = reference.machine.cpu.instructionCount;
-    for (let i = 1; i < 24; i++) {
+    for (let i = 1; i < 12; i++) {
       const pc = await TestPc.start(options);
-      pc.runUntil(() => pc.machine.cpu.instructionCount >= (total * i) / 24, total);
+      pc.runUntil(() => pc.machine.cpu.instructionCount >= (total * i) / 12, total);
       const other = await restored(options, saveNow(pc));
       expect([i, other.runUntil(() => isUp(other), 100_000_000)]).toEqual([i, true]);
       expect(other.screenText()).toBe(screen);
@@ -55,7 +55,7 @@ describe("saved states and the firmware", () => {
     for (const { registers, vector } of calls) {
       let steps = 0;
       guest.begin(vector, registers);
-      while (!guest.isDone && steps++ < 12) {
+      while (!guest.isDone && steps++ < 6) {
         guest.pc.runUntil(() => guest.isDone, 300);
         if (guest.isDone) break;
         const other = guest.inPc(await restored(options, saveNow(guest.pc)));

@@ -37,6 +37,7 @@ const PACKET = 0xa0;
 const SECTOR_WORDS = 256;
 const MOST_LBA28 = 0x10000000;
 const CD_SECTOR_BYTES = 2048;
+const CD_SECTOR_WORDS = CD_SECTOR_BYTES / 2;
 const DISK_TIMEOUT_NS = 30_000_000_000;
 /** A drive that is there answers a probe at once. */
 const PROBE_TIMEOUT_NS = 2_000_000_000;
@@ -58,12 +59,56 @@ export function farPointer(linear: number): { segment: number; offset: number } 
 
 /** Waits until BSY is clear. The status, or undefined when time is up. */
 function* notBusy(memory: ServiceMemory, base: number, timeoutNs: number): Directed<number | undefined> {
+  const poll = { kind: "poll8", port: base + STATUS, mask: BSY, value: 0, tries: POLL_TRIES } as const;
+  // The clock is asked only when the drive is not ready at once.
+  let status = yield poll;
+  if ((status & BSY) === 0) return status;
   const endNs = memory.nowNs() + timeoutNs;
   for (;;) {
-    const status = yield { kind: "poll8", port: base + STATUS, mask: BSY, value: 0, tries: POLL_TRIES };
+    status = yield poll;
     if ((status & BSY) === 0) return status;
     if (memory.nowNs() >= endNs) return undefined;
   }
+}
+
+/**
+ * Moves blocks of the drive's data register. Gives the last status and how many blocks went; fewer than asked means an
+ * error in the status, no DRQ, or (status undefined) that time is up.
+ */
+function* moveBlocks(
+  memory: ServiceMemory,
+  base: number,
+  direction: "in-blocks" | "out-blocks",
+  words: number,
+  blocks: number,
+  linear: number,
+): Directed<{ readonly status: number | undefined; readonly done: number }> {
+  let done = 0;
+  let endNs: number | undefined;
+  while (done < blocks) {
+    // A segment holds this much behind an offset below 16.
+    const most = Math.floor(0xfff0 / (words * 2));
+    const asked = Math.min(blocks - done, most);
+    const pointer = farPointer(linear + done * words * 2);
+    const result = yield {
+      kind: direction,
+      port: base + DATA,
+      words,
+      blocks: asked,
+      tries: POLL_TRIES,
+      ...pointer,
+    };
+    const left = (result >> 8) & 0xff;
+    const status = result & 0xff;
+    done += asked - left;
+    if (left === 0) continue;
+    if ((status & BSY) === 0) return { status, done };
+    if (left < asked) endNs = undefined;
+    const now = memory.nowNs();
+    endNs ??= now + DISK_TIMEOUT_NS;
+    if (now >= endNs) return { status: undefined, done };
+  }
+  return { status: DRQ, done };
 }
 
 /** Selects the drive (with the LBA's top bits) when the channel is idle. False: nothing answers. */
@@ -117,14 +162,13 @@ export function* ataTransfer(
   yield { kind: "in8", port: controlPorts[place.channel] };
   let done = 0;
   if (kind !== "verify") {
-    for (; done < sectors; done++) {
-      const status = yield* notBusy(memory, base, DISK_TIMEOUT_NS);
-      if (status === undefined) return { status: ataStatus.timedOut, done };
-      if ((status & (ERR | DF)) !== 0) return { status: ataStatus.notFound, done };
-      if ((status & DRQ) === 0) return { status: ataStatus.controllerFailed, done };
-      const pointer = farPointer(linear + done * 512);
-      const direction = kind === "read" ? "in-words" : "out-words";
-      yield { kind: direction, port: base + DATA, words: SECTOR_WORDS, ...pointer };
+    const direction = kind === "read" ? "in-blocks" : "out-blocks";
+    const moved = yield* moveBlocks(memory, base, direction, SECTOR_WORDS, sectors, linear);
+    done = moved.done;
+    if (moved.status === undefined) return { status: ataStatus.timedOut, done };
+    if (done < sectors) {
+      const hasError = (moved.status & (ERR | DF)) !== 0;
+      return { status: hasError ? ataStatus.notFound : ataStatus.controllerFailed, done };
     }
     yield { kind: "in8", port: controlPorts[place.channel] };
   }
@@ -263,6 +307,17 @@ function* readPacketData(
   let skip = skipBytes >> 1;
   let left = lengthBytes >> 1;
   let at = linear;
+  if (skip === 0 && status !== undefined && (status & (ERR | DRQ)) === DRQ) {
+    // Whole sectors, one to a block, go in one sweep.
+    const sectors = Math.floor(lengthBytes / CD_SECTOR_BYTES);
+    if (sectors > 1 && (yield* offeredWords(base)) === CD_SECTOR_WORDS) {
+      const moved = yield* moveBlocks(memory, base, "in-blocks", CD_SECTOR_WORDS, sectors, linear);
+      left -= moved.done * CD_SECTOR_WORDS;
+      at += moved.done * CD_SECTOR_BYTES;
+      yield { kind: "in8", port: controlPorts[place.channel] };
+      status = moved.status === undefined ? undefined : yield* notBusy(memory, base, DISK_TIMEOUT_NS);
+    }
+  }
   // One turn per data block; a block has at least one word, and CDs have fewer sectors than this.
   for (let block = 0; block < 0x10000; block++) {
     if (status === undefined) return ataStatus.timedOut;

@@ -12,7 +12,10 @@ import {
   BL,
   BP,
   BX,
+  CH,
+  CL,
   CS,
+  CX,
   DI,
   DS,
   DX,
@@ -43,6 +46,8 @@ const operations: readonly Operation["kind"][] = [
   "poll8",
   "out16",
   "in16",
+  "in-blocks",
+  "out-blocks",
   "in-words",
   "out-words",
   "skip-words",
@@ -121,6 +126,36 @@ export function emitExecutor(a: Assembler): void {
   a.in(AX, DX);
   a.loop("op.skip-words");
   a.jmp("stepped");
+
+  // BL counts blocks, BH is the block's words / 256; the register that has no part in the move holds the tries.
+  for (const name of ["in-blocks", "out-blocks"]) {
+    a.label(`op.${name}`);
+    a.mov(BX, AX);
+    a.label(`${name}.next`);
+    a.mov(CX, name === "in-blocks" ? SI : DI);
+    a.add(DX, 7);
+    a.label(`${name}.poll`);
+    a.in(AL, DX);
+    a.test(AL, 0x80);
+    a.j("z", `${name}.ready`);
+    a.loop(`${name}.poll`);
+    a.label(`${name}.ready`);
+    a.sub(DX, 7);
+    a.mov(AH, AL);
+    a.and(AH, 0xa9);
+    a.cmp(AH, 0x08);
+    a.j("ne", `${name}.out`);
+    a.mov(CH, BH);
+    a.mov(CL, 0);
+    a.rep();
+    if (name === "in-blocks") a.insw();
+    else a.outsw();
+    a.dec(BL);
+    a.j("nz", `${name}.next`);
+    a.label(`${name}.out`);
+    a.mov(AH, BL);
+    a.jmp("stepped");
+  }
 
   a.label("op.in-words");
   a.rep();
@@ -253,6 +288,16 @@ export function loadOperation(cpu: VirtualCpu, operation: Operation): void {
       cpu.setRegister("edi", operation.value);
       cpu.setRegister("ecx", operation.tries);
       return;
+    case "in-blocks":
+    case "out-blocks": {
+      const isIn = operation.kind === "in-blocks";
+      cpu.setRegister("edx", operation.port);
+      cpu.setRegister("eax", ((operation.words >> 8) << 8) | operation.blocks);
+      cpu.setSegment(isIn ? "es" : "ds", operation.segment);
+      cpu.setRegister("edi", isIn ? operation.offset : operation.tries);
+      cpu.setRegister("esi", isIn ? operation.tries : operation.offset);
+      return;
+    }
     case "in-words":
       cpu.setRegister("edx", operation.port);
       cpu.setRegister("ecx", operation.words);
