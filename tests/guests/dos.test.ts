@@ -68,6 +68,24 @@ describe("a disk of our own, without an operating system", () => {
     guest.sees(/then 00 00 00 at last\ndone/);
   });
 
+  test("saved and loaded again and again while the controller works", async () => {
+    const image = assembledDisk();
+    let guest = await FloppyPc.start([new MemoryMedium(image)]);
+    let said = "";
+    let saves = 0;
+    const isWorking = () => (guest.pc.machine.ports.readPort(0x3f4, 1) & 0x1f) > 0;
+    while (saves < 60 && guest.pc.runUntil(isWorking, 3_000_000)) {
+      said += guest.pc.serial.text;
+      guest = await guest.moved([new MemoryMedium(image)]);
+      saves++;
+      // On to another moment.
+      guest.wait(0.017 * (saves % 7));
+    }
+    expect(saves).toBeGreaterThan(20);
+    guest.sees(/change the disk/);
+    expect(linesOf(said + guest.pc.serial.text)).toBe(`${beforeChange}then`);
+  });
+
   test("one flipped bit on the disk does not go unnoticed", async () => {
     const image = assembledDisk();
     image[50 * 512 + 17] ^= 0x04;

@@ -49,6 +49,9 @@ function temporaryFolder(): string {
   return folder;
 }
 
+/** Programs that wait for a key in a loop cost the least on it, and its state is small. */
+const slowProcessor = { ramMiB: 8, deterministic: { nsPerInstruction: 100 } };
+
 /** A PC with floppy drives, and somebody in front of it. */
 export class FloppyPc {
   readonly pc: TestPc;
@@ -57,8 +60,17 @@ export class FloppyPc {
     this.pc = pc;
   }
   static async start(floppies: TestPcOptions["floppies"]): Promise<FloppyPc> {
-    // A slow processor: programs that wait for a key in a loop cost the least.
-    return new FloppyPc(await TestPc.start({ floppies, spec: { deterministic: { nsPerInstruction: 100 } } }));
+    return new FloppyPc(await TestPc.start({ floppies, spec: slowProcessor }));
+  }
+
+  /** The same machine in another process, perhaps: saved, loaded and running on. */
+  async moved(floppies: TestPcOptions["floppies"]): Promise<FloppyPc> {
+    this.pc.machine.pause();
+    const state = structuredClone(this.pc.machine.save());
+    const pc = await TestPc.assemble({ floppies, spec: slowProcessor });
+    pc.machine.restore(state);
+    pc.machine.resume();
+    return new FloppyPc(pc);
   }
 
   /** Waits until the screen shows it. */
