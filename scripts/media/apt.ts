@@ -21,15 +21,27 @@ export interface DebianPackage {
   readonly path: string;
 }
 
+export interface DebianSource {
+  readonly version: string;
+  /** The .dsc and the archives it names, in the cache. */
+  readonly files: readonly string[];
+}
+
 export class PrivateApt {
   readonly architecture: DebianArchitecture;
+  readonly #kind: "packages" | "sources";
   readonly #folder: string;
+  readonly #lock: string;
   readonly #env: NodeJS.ProcessEnv;
   #updateFailure: Error | undefined;
 
-  constructor(architecture: DebianArchitecture) {
+  /** For packages of an architecture, or for the sources that packages are built from. */
+  constructor(architecture: DebianArchitecture, kind: "packages" | "sources" = "packages") {
     this.architecture = architecture;
-    this.#folder = join(mediaCacheFolder(), `apt-${architecture}`);
+    this.#kind = kind;
+    const name = kind === "packages" ? `apt-${architecture}` : `apt-${architecture}-sources`;
+    this.#folder = join(mediaCacheFolder(), name);
+    this.#lock = `${this.#folder}.lock`;
     this.#env = { APT_CONFIG: join(this.#folder, "apt.conf") };
   }
 
@@ -38,7 +50,7 @@ export class PrivateApt {
    * the first source that fails; and the `Acquire` settings that go with them.
    */
   usableSources(): { readonly sources: string[]; readonly settings: string[] } {
-    const lock = waitForLock(join(mediaCacheFolder(), `apt-${this.architecture}.lock`), 1_800_000);
+    const lock = waitForLock(this.#lock, 1_800_000);
     try {
       this.#prepare();
       const format = ["--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"];
@@ -61,7 +73,7 @@ export class PrivateApt {
 
   /** Fetches the packages into the cache (those already there in the current version are kept) and returns them in order. */
   download(names: readonly string[]): DebianPackage[] {
-    const lock = waitForLock(join(mediaCacheFolder(), `apt-${this.architecture}.lock`), 1_800_000);
+    const lock = waitForLock(this.#lock, 1_800_000);
     try {
       this.#prepare();
       try {
@@ -76,9 +88,25 @@ export class PrivateApt {
     }
   }
 
+  /** Fetches the source package (of kind "sources") into the cache. */
+  downloadSource(name: string): DebianSource {
+    const lock = waitForLock(this.#lock, 1_800_000);
+    try {
+      this.#prepare();
+      try {
+        return this.#fetchSource(name);
+      } catch {
+        this.#update();
+        return this.#fetchSource(name);
+      }
+    } finally {
+      lock.release();
+    }
+  }
+
   /** The value of a field (such as Depends) of the version that `download` would take. */
   field(name: string, field: string): string {
-    const lock = waitForLock(join(mediaCacheFolder(), `apt-${this.architecture}.lock`), 1_800_000);
+    const lock = waitForLock(this.#lock, 1_800_000);
     try {
       this.#prepare();
       const text = this.#run("apt-cache", ["show", "--no-all-versions", name]);
@@ -119,6 +147,28 @@ export class PrivateApt {
     return packages;
   }
 
+  #fetchSource(name: string): DebianSource {
+    const folder = join(this.#folder, "debs");
+    let answer: string;
+    try {
+      answer = this.#run("apt-get", ["source", "--print-uris", name], join(this.#folder, "empty"));
+    } catch (error) {
+      const why = this.#updateFailure ?? (error as Error);
+      throw new AnneauError(`Debian source package ${name} is not available: ${why.message}`, { cause: error });
+    }
+    const files = [...answer.matchAll(/^'[^']*' (\S+) (\d+)/gm)].map(([, file, size]) => ({
+      path: join(folder, file),
+      size: Number(size),
+    }));
+    const description = files.find(({ path }) => path.endsWith(".dsc"));
+    if (description === undefined) throw new AnneauError(`Debian source package ${name} is not in the archive's lists`);
+    if (files.some(({ path, size }) => !existsSync(path) || statSync(path).size !== size))
+      this.#run("apt-get", ["source", "--download-only", name], folder);
+    const version = /^Version: (\S+)$/m.exec(readFileSync(description.path, "utf8"))?.[1];
+    if (version === undefined) throw new AnneauError(`${description.path} names no version`);
+    return { version, files: files.map(({ path }) => path) };
+  }
+
   #prepare(): void {
     for (const name of [
       "etc/preferences.d",
@@ -147,7 +197,9 @@ export class PrivateApt {
       `Dir::Etc::netrcparts "/etc/apt/auth.conf.d/";`,
       "",
     ].join("\n");
-    const sources = debianSources(this.architecture).join("\n") + "\n";
+    const lines = debianSources(this.architecture);
+    const isSource = this.#kind === "sources";
+    const sources = (isSource ? lines.map((line) => line.replace(/^deb /, "deb-src ")) : lines).join("\n") + "\n";
     writeFileSync(join(this.#folder, "apt.conf"), settings);
     const sourcesPath = join(this.#folder, "etc/sources.list");
     const isSame = existsSync(sourcesPath) && readFileSync(sourcesPath, "utf8") === sources;
