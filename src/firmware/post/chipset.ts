@@ -5,6 +5,7 @@
  */
 import type { MachineSpec } from "../../spec/machine-spec.ts";
 import type { PortAccess } from "../index.ts";
+import { acpiDataBase } from "../memory-map.ts";
 
 const CMOS_INDEX = 0x70;
 const CMOS_DATA = 0x71;
@@ -96,8 +97,10 @@ export function writeCmosContents(ports: PortAccess, contents: CmosContents): vo
   writeCmos(ports, cmos.statusB, 0x02);
   readCmos(ports, cmos.statusC);
   readCmos(ports, cmos.statusD);
-  const extendedKib = Math.min((contents.ramBytes - 0x100000) / 1024, 0xffff);
-  const above16 = Math.min(Math.max(0, (contents.ramBytes - 0x1000000) / 0x10000), 0xffff);
+  // As much as INT 15h reports: the ACPI tables at the top of RAM are not for use.
+  const top = acpiDataBase(contents.ramBytes);
+  const extendedKib = Math.min((top - 0x100000) / 1024, 0xffff);
+  const above16 = Math.min(Math.max(0, Math.floor((top - 0x1000000) / 0x10000)), 0xffff);
   writeCmos(ports, cmos.diagnostic, 0);
   writeCmos(ports, cmos.shutdown, 0);
   writeCmos(ports, cmos.floppyTypes, (contents.floppyTypes[0] << 4) | contents.floppyTypes[1]);

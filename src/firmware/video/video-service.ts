@@ -15,8 +15,10 @@ import { FRAME_BYTES, op, VIDEO_KEY, VIDEO_SESSIONS, type VideoProgram } from ".
 /** The logic of one call: gets the frame's bytes. */
 export type VideoLogic = (frame: Uint8Array) => VideoProgram;
 
-/** More than any call sends or takes: the largest are fonts and saved palettes. */
+/** More than any call sends: the largest are fonts and saved palettes. */
 const MOST_BYTES = 0x40000;
+/** More than any call takes: the longest is a string of 65535 characters that scrolls with each line. */
+const MOST_TAKEN = 0x4000000;
 const MOST_INSTRUCTIONS_A_BYTE = 1000;
 
 /** One INT 10h call. */
@@ -50,9 +52,9 @@ class VideoCall {
   }
 
   read(): number {
-    if (this.taken >= MOST_BYTES) return op.end;
+    // Limits hold between instructions only: the ROM must get the operands of one it has begun.
     if (this.position >= this.queue.length) {
-      if (this.awaited > 0) return op.end;
+      if (this.awaited > 0 || this.taken >= MOST_TAKEN) return op.end;
       if (!this.isDone) this.advance(undefined);
     }
     this.taken++;
@@ -91,7 +93,7 @@ class VideoCall {
   /** Runs the logic over the saved inputs, taking instruction bytes as the ROM did. */
   replay(inputs: Uint8Array, taken: number): void {
     for (const byte of inputs) {
-      for (let guard = 0; this.needsRead && guard < MOST_BYTES; guard++) this.read();
+      for (let guard = 0; this.needsRead && guard < MOST_TAKEN; guard++) this.read();
       if (this.awaited === 0 || this.isDone) throw new FormatError("saved state: a video call does not fit");
       this.write(byte);
     }
@@ -173,7 +175,7 @@ export class VideoService {
     this.keyBytes = state.integer("keyBytes", 0, VIDEO_KEY.length);
     const isActive = state.booleans("isActive", VIDEO_SESSIONS);
     state.children("calls", VIDEO_SESSIONS).forEach((entry, index) => {
-      const taken = entry.integer("taken", 0, MOST_BYTES);
+      const taken = entry.integer("taken", 0, MOST_TAKEN);
       const inputs = entry.bytes("inputs", entry.integer("inputBytes", 0, MOST_BYTES));
       entry.end();
       if (!isActive[index]) return;
