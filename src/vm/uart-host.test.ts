@@ -84,3 +84,36 @@ test("a source that is ahead of the guest is asked to wait and called back", asy
   expect(hasRoom).toBe(true);
   await host.close();
 });
+
+test("an output that fails is told about once; the guest's port and the end of the machine do not suffer", async () => {
+  const told: string[] = [];
+  const host = new UartHost((text) => told.push(text));
+  const guest = new RingCharBackend(host.buffers);
+  let isClosed = false;
+  host.plug({
+    write: () => {
+      throw new Error("no space left on device");
+    },
+    close: () => {
+      isClosed = true;
+    },
+  });
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 40_000; i++) expect(guest.write(1)).toBe(true);
+    await settle();
+  }
+  expect(guest.connected).toBe(true);
+  await host.close();
+  expect(isClosed).toBe(true);
+  expect(told).toEqual(["serial port: no space left on device: its output is lost from here on"]);
+});
+
+test("a peer that takes nothing does not keep the machine from its end", async () => {
+  const host = new UartHost();
+  const guest = new RingCharBackend(host.buffers);
+  host.plug({ write: () => new Promise(() => {}) });
+  while (guest.write(0)) {}
+  await settle();
+  guest.write(1);
+  await host.close();
+});

@@ -10,10 +10,12 @@ const RING_BYTES = 1 << 16;
 /** Input that the guest does not take is kept up to this much, then its source is asked to wait. */
 const MAX_WAITING_BYTES = 1 << 20;
 const WAIT_MS = 2;
+/** At the end, what is plugged in gets this long to take the rest: a peer that does not read must not keep the machine. */
+const DRAIN_MS = 1000;
 
 /** What is plugged in. */
 export interface UartPlug {
-  /** Takes guest output; may return a promise that settles when more can come. */
+  /** Takes guest output; may return a promise that settles when more can come. Failing, it is not asked again. */
   write(bytes: Uint8Array): void | Promise<void>;
   /** Called once at the end; settles when everything is out. */
   close?(): void | Promise<void>;
@@ -31,8 +33,11 @@ export class UartHost {
   #isMoving = false;
   #isClosed = false;
   #onRoom: (() => void) | undefined;
+  readonly #onError: (text: string) => void;
 
-  constructor() {
+  /** `onError` is told, in one line, when what is plugged in failed and the guest's output goes nowhere from then on. */
+  constructor(onError: (text: string) => void = () => {}) {
+    this.#onError = onError;
     this.buffers = {
       toHost: this.#toHost.buffer,
       toGuest: this.#toGuest.buffer,
@@ -67,9 +72,24 @@ export class UartHost {
     this.#isClosed = true;
     const plug = this.#plug;
     const rest = this.#toHost.read();
-    if (rest.length > 0) await plug?.write(rest);
+    if (rest.length > 0) await atMost(DRAIN_MS, this.#put(rest));
     this.plug(undefined);
-    await plug?.close?.();
+    try {
+      await atMost(DRAIN_MS, plug?.close?.());
+    } catch (error) {
+      this.#onError(`serial port: ${(error as Error).message}`);
+    }
+  }
+
+  /** A full disk or a broken line stops neither the machine nor its end: the guest keeps its port, its output is lost. */
+  async #put(bytes: Uint8Array): Promise<void> {
+    const plug = this.#plug;
+    try {
+      await plug?.write(bytes);
+    } catch (error) {
+      this.#onError(`serial port: ${(error as Error).message}: its output is lost from here on`);
+      if (this.#plug === plug && plug !== undefined) this.#plug = { write: () => {}, close: plug.close?.bind(plug) };
+    }
   }
 
   async #pumpOutput(): Promise<void> {
@@ -79,7 +99,7 @@ export class UartHost {
       const bytes = this.#toHost.read();
       // Only a guest that met a full ring waits for room.
       if (Atomics.exchange(this.#flags, FLAG_BLOCKED, 0) !== 0) this.#doorbell?.ring();
-      if (bytes.length > 0) await this.#plug?.write(bytes);
+      if (bytes.length > 0) await this.#put(bytes);
     }
   }
 
@@ -106,4 +126,12 @@ export class UartHost {
     }
     this.#isMoving = false;
   }
+}
+
+function atMost(limitMs: number, promise: void | Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  return Promise.race([Promise.resolve(promise), limit]).finally(() => clearTimeout(timer));
 }

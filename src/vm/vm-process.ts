@@ -122,7 +122,7 @@ export class VmProcess {
     const { log } = this;
     log.info(`Anneau, process ${process.pid}, Node ${process.version}, ${process.platform} ${process.arch}`);
     log.info(`machine '${vbox.name}' {${vbox.uuid}}, settings '${vbox.path}'`);
-    const { spec, ide, floppies, uarts, support } = describeMachine(vbox);
+    const { spec, ide, floppies, uarts, onTripleFault, support } = describeMachine(vbox);
     if (support.refused.length > 0)
       throw new AnneauError(`The machine '${vbox.name}' cannot start with ${support.refused.join("; ")}`);
     for (const what of support.warned) log.warn(`not carried out: ${what}`);
@@ -133,7 +133,7 @@ export class VmProcess {
       file.isAborted = false;
       file.touchStateChange();
     });
-    this.#uarts = uarts.map(() => new UartHost());
+    this.#uarts = uarts.map(() => new UartHost((text) => log.error(text)));
     for (const [i, mode] of uarts.entries()) {
       if (spec.uarts[i].enabled) this.#unplugs.push(await plugUart(this.#uarts[i], mode, log));
     }
@@ -144,7 +144,7 @@ export class VmProcess {
       floppies,
       uarts: this.#uarts,
       trace: options.trace,
-      onTripleFault: "reset",
+      onTripleFault,
       startPaused: options.startPaused,
       onLine: (tag, text) => {
         if (tag === "W") log.warn(text);

@@ -164,6 +164,61 @@ test("discs change in a running VM, disks do not; serial ports reach their file"
   expect(existsSync(box.path("pipe"))).toBe(false);
 });
 
+/** A floppy whose boot sector does `code`. */
+function bootFloppy(...code: number[]): Uint8Array {
+  const image = Buffer.alloc(1_474_560);
+  image.set(code);
+  image.writeUInt16LE(0xaa55, 510);
+  return image;
+}
+
+function bootFrom(box: Sandbox, floppy: Uint8Array): void {
+  box.write("boot.img", floppy);
+  box.ok("storagectl", "vm", "--name", "Floppy", "--add", "floppy");
+  const place = ["--storagectl", "Floppy", "--port", "0", "--device", "0"];
+  box.ok("storageattach", "vm", ...place, "--type", "fdd", "--medium", "boot.img");
+}
+
+test("a guest that dies stays as gurumeditation, or is reset if the settings say so", async () => {
+  const { box } = machine();
+  // cli; lidt of a table without entries; int3
+  bootFrom(box, bootFloppy(0xfa, 0x0f, 0x01, 0x1e, 0x07, 0x7c, 0xcc));
+  const log = () => box.read("VirtualBox VMs/vm/Logs/VBox.log");
+  box.ok("modifyvm", "vm", "--triplefaultreset", "off");
+  box.ok("startvm", "vm", "--type", "headless");
+  await until("it is dead", () => box.info("vm").get("VMState") === "gurumeditation");
+  expect(log()).toMatch(/error: the guest died: triple fault\n.*eax=/);
+  expect(box.ok("showvminfo", "vm")).toMatch(/^State: {23}guru meditation \(since /m);
+  expect(box.vboxManage("modifyvm", "vm", "--memory", "64").stderr).toContain("already locked by a session");
+  expect(box.anneau("controlvm", "vm", "pause").code).toBe(1);
+  box.ok("controlvm", "vm", "poweroff");
+  expect(box.info("vm").get("VMState")).toBe("poweroff");
+
+  box.ok("modifyvm", "vm", "--triplefaultreset", "on");
+  box.ok("startvm", "vm", "--type", "headless");
+  await until("it was reset", () => log().includes("the machine was reset"));
+  expect(log()).toMatch(/warning: triple fault, the machine is reset\n.*eax=/);
+  expect(box.info("vm").get("VMState")).toBe("running");
+  box.ok("controlvm", "vm", "poweroff");
+});
+
+test("a serial port on a full disk is said in the log and does not keep the VM from ending", async () => {
+  const { box, pid } = machine();
+  // wait for THRE of COM1, send an A, again
+  bootFrom(
+    box,
+    bootFloppy(0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20, 0x74, 0xf8, 0xba, 0xf8, 0x03, 0xb0, 0x41, 0xee, 0xeb, 0xf0),
+  );
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", "/dev/full");
+  box.ok("startvm", "vm", "--type", "headless");
+  const log = () => box.read("VirtualBox VMs/vm/Logs/VBox.log");
+  await until("it is said", () => log().includes("serial port: ENOSPC"));
+  box.ok("controlvm", "vm", "poweroff");
+  expect(box.info("vm").get("VMState")).toBe("poweroff");
+  await until("the process is gone", () => pid() === undefined);
+  expect(log().match(/serial port:/g)).toHaveLength(1);
+});
+
 test("the handbook's Windows XP machine starts, its disc gone it does not", () => {
   const { box } = machine();
   box.ok("createhd", "--filename", "winXP", "--size", "5000");
