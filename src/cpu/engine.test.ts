@@ -166,6 +166,102 @@ describe("between instructions", () => {
     expect(b.cpu.getRegister("ebx") & 0xff).toBe(0);
   });
 
+  test("the instruction behind STI comes before an interrupt that arrives right then", async () => {
+    // sti; mov al, bl; cli; hlt, one instruction at a time
+    const b = await board([0xfb, 0x88, 0xd8, 0xfa, HLT]);
+    withHandler(b);
+    expect(b.cpu.run(1)).toBe("budget");
+    b.cpu.setInterruptLine(true);
+    runToHalt(b);
+    expect(AL(b)).toBe(0);
+    expect(b.cpu.getRegister("ebx") & 0xff).toBe(1);
+  });
+
+  test("an interrupt that arrives one instruction later comes at once", async () => {
+    // sti; jmp short $ + 2; mov al, bl; cli; hlt
+    const b = await board([0xfb, 0xeb, 0x00, 0x88, 0xd8, 0xfa, HLT]);
+    withHandler(b);
+    expect(b.cpu.run(2)).toBe("budget");
+    b.cpu.setInterruptLine(true);
+    runToHalt(b);
+    expect(AL(b)).toBe(1);
+  });
+
+  /** Interrupt 1 notes IP and DR6 at 600h, stops TF and breakpoints, and returns. */
+  const debugHandler = (b: Board): void => {
+    // pop word [600h]; mov eax, dr6; mov [602h], ax; xor eax, eax; mov dr7, eax; mov dr6, eax; hlt
+    b.ram.set([0x8f, 0x06, 0x00, 0x06, 0x0f, 0x21, 0xf0, 0xa3, 0x02, 0x06, HLT], 0x500);
+    b.ram.set([0x00, 0x05, 0x00, 0x00], 4);
+  };
+  const trapped = (b: Board): number[] => [
+    b.ram[0x600] + b.ram[0x601] * 256 - START,
+    b.ram[0x602] + b.ram[0x603] * 256,
+  ];
+  const withDebug = async (code: number[], dr: { [index: number]: number }, cr4 = 0): Promise<Board> => {
+    // mov eax, imm; mov drN, eax …, then a jump to the code
+    const setUp = Object.entries(dr).flatMap(([index, value]) => [
+      ...[0x66, 0xb8, value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24],
+      ...[0x0f, 0x23, 0xc0 | (Number(index) << 3)],
+    ]);
+    const b = await board(code);
+    b.ram.set([...setUp, 0xea, START & 0xff, START >> 8, 0, 0], 0x1000);
+    b.cpu.setRegister("eip", 0x1000);
+    b.cpu.setRegister("cr4", cr4);
+    debugHandler(b);
+    return b;
+  };
+
+  test("a breakpoint behind MOV SS is passed over, one behind STI is not", async () => {
+    // mov ss, cx; nop; nop; hlt
+    const passed = await withDebug([0x8e, 0xd1, 0x90, 0x90, HLT], { 0: START + 2, 7: 1 });
+    runToHalt(passed);
+    expect(passed.cpu.getRegister("eip")).toBe(START + 5);
+    const met = await withDebug([0xfb, 0x90, HLT], { 0: START + 1, 7: 1 });
+    met.ram.set([0xcf], 0x700);
+    met.ram.set([0x00, 0x07, 0, 0], 8 * 4);
+    met.cpu.setInterruptLine(true);
+    runToHalt(met);
+    expect(trapped(met)).toEqual([1, 0x0ff1]);
+  });
+
+  test("a data breakpoint of MOV SS is reported behind the next instruction", async () => {
+    // mov ss, [800h]; nop; nop; hlt
+    const b = await withDebug([0x8e, 0x16, 0x00, 0x08, 0x90, 0x90, HLT], { 0: 0x800, 7: 0x70001 });
+    runToHalt(b);
+    expect(trapped(b)).toEqual([5, 0x0ff1]);
+  });
+
+  test("breakpoints on ports, with CR4.DE only", async () => {
+    const code = [0xe6, 0x80, 0xe4, 0x81, HLT]; // out 80h, al; in al, 81h; hlt
+    const onOut = await withDebug(code, { 0: 0x80, 7: 0x20001 }, 8);
+    runToHalt(onOut);
+    expect(trapped(onOut)).toEqual([2, 0x0ff1]);
+    const onIn = await withDebug(code, { 1: 0x80, 7: 0x600004 }, 8);
+    runToHalt(onIn);
+    // Two bytes long: both ports.
+    expect(trapped(onIn)).toEqual([2, 0x0ff2]);
+    const without = await withDebug(code, { 0: 0x80, 7: 0x20001 });
+    runToHalt(without);
+    expect(without.cpu.getRegister("eip")).toBe(START + 5);
+  });
+
+  test("REP STOSB into a watched byte stops behind that element", async () => {
+    // mov cx, 5; mov di, 800h; rep stosb; hlt
+    const b = await withDebug([0xb9, 5, 0, 0xbf, 0x00, 0x08, 0xf3, 0xaa, HLT], { 0: 0x801, 7: 0x10001 });
+    runToHalt(b);
+    expect(trapped(b)).toEqual([6, 0x0ff1]);
+    expect(b.cpu.getRegister("ecx")).toBe(3);
+  });
+
+  test("REP OUTSB under a breakpoint stops after an element", async () => {
+    // mov cx, 3; mov dx, 80h; rep outsb; hlt
+    const b = await withDebug([0xb9, 3, 0, 0xba, 0x80, 0, 0xf3, 0x6e, HLT], { 0: 0x80, 7: 0x20001 }, 8);
+    runToHalt(b);
+    expect(trapped(b)).toEqual([6, 0x0ff1]);
+    expect(b.cpu.getRegister("ecx")).toBe(2);
+    expect(b.ports.length).toBe(1);
+  });
+
   test("the trap flag stops after each instruction", async () => {
     // Interrupt 1 counts in DI. Set TF: pushf; pop ax; or ax, 100h; push ax; popf; then nop; nop; and clear it again:
     // pushf; pop ax; and ax, FEFFh; push ax; popf; hlt

@@ -100,6 +100,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   #coreBudget = 0;
   #isInCore = false;
   #dataBreakpointHits = 0;
+  /** Hits of a MOV SS or POP SS: reported behind the next instruction. */
+  #deferredHits = 0;
+  /** `instructionCount` when STI last set IF with no interrupt waiting: right behind it there is a shadow. */
+  #enabledAt = -1;
   /** The instruction being stepped will be followed by the single-step trap. */
   #hasTrapBehind = false;
   readonly #breakpoints = new Set<number>();
@@ -170,7 +174,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
         return "stop";
       }
       if (left <= 0) return "budget";
-      const shadow = i32[L.INTERRUPT_SHADOW >> 2] !== 0;
+      const shadow = i32[L.INTERRUPT_SHADOW >> 2] !== 0 || this.#enabledAt === this.#instructions;
       if (!shadow) {
         if (this.#isNmiPending && i32[L.NMI_BLOCKED >> 2] === 0) {
           this.#isNmiPending = false;
@@ -470,6 +474,16 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.state.u16[(record + R.RECORD_BYTES + R.RECORD_HANDLER) >> 1] = handler.refetch;
   }
 
+  interruptsEnabled(): void {
+    // The count does not include the STI itself yet.
+    this.#enabledAt = this.instructionCount + 1;
+  }
+
+  portAccessed(port: number, sizeBytes: number): void {
+    if ((this.#i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0)
+      this.#dataBreakpointHits |= this.#system.portHits(port, sizeBytes);
+  }
+
   softwareInterruptDelivered(): void {
     this.#hasTrapBehind = false;
   }
@@ -664,11 +678,14 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#syncMode();
     const flags = i32[L.EFLAGS_SYSTEM >> 2];
     this.#hasTrapBehind = (flags & FLAG_TF) !== 0;
+    const taskSwitches = this.#system.taskSwitches;
+    const isBehindStackLoad = i32[L.INTERRUPT_SHADOW >> 2] === L.SHADOW_SS;
     i32[L.INTERRUPT_SHADOW >> 2] = 0;
     try {
       if (
         (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0 &&
         (flags & FLAG_RF) === 0 &&
+        !isBehindStackLoad &&
         this.#system.hasInstructionBreakpoints()
       ) {
         const hits = this.#system.instructionHits(this.#linearEip());
@@ -683,7 +700,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       this.#deliver(thrown);
       return 1;
     }
-    this.#dataBreakpointHits = 0;
+    this.#dataBreakpointHits = isBehindStackLoad ? this.#deferredHits : 0;
+    this.#deferredHits = 0;
     this.#coreBudget = 1;
     this.#isInCore = true;
     // RF holds for one instruction; those that load flags set it anew.
@@ -697,11 +715,11 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       this.#deliverFault();
       return 1;
     }
+    if (this.#system.taskSwitches !== taskSwitches) this.#hasTrapBehind = false;
     const hits = this.#dataBreakpointHits | (this.#hasTrapBehind ? DR6_BS : 0);
     // MOV SS and POP SS hold debug traps off as well.
-    if (hits !== 0 && i32[L.INTERRUPT_SHADOW >> 2] === 0) {
-      this.#settle(this.#system.deliverDebugTrap(hits));
-    }
+    if (i32[L.INTERRUPT_SHADOW >> 2] === L.SHADOW_SS) this.#deferredHits = this.#dataBreakpointHits;
+    else if (hits !== 0) this.#settle(this.#system.deliverDebugTrap(hits));
     return 1;
   }
 }

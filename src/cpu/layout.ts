@@ -105,8 +105,10 @@ export const FAULT_LINEAR = STATE + 0x260;
 export const A20_MASK = STATE + 0x264;
 /** Instructions executed since power-on (u64, as two u32: low, high). */
 export const INSTRUCTIONS = STATE + 0x268;
-/** Interrupts are held off for one instruction (after STI, MOV SS, POP SS). */
+/** Interrupts are held off for one instruction: SHADOW_STI, or SHADOW_SS (after MOV SS, POP SS), which holds off debug traps too. */
 export const INTERRUPT_SHADOW = STATE + 0x270;
+export const SHADOW_STI = 1;
+export const SHADOW_SS = 2;
 /** HLT is waiting. */
 export const HALTED = STATE + 0x274;
 /** SYSENTER MSRs, u32 each. */

@@ -8,7 +8,8 @@ import { type CpuBus, GuestFaultSignal } from "../../device-api/virtual-cpu.ts";
 import { evaluate } from "../fpu/transcendental.ts";
 import * as L from "../layout.ts";
 import type { LinearMemory } from "../mmu/linear-memory.ts";
-import { type CpuState, CR0_NE, FLAG_DF, FLAG_IF } from "../state.ts";
+import { isWithinSegment } from "../mmu/segment-check.ts";
+import { type CpuState, CR0_NE, FLAG_DF, FLAG_IF, FLAG_TF } from "../state.ts";
 import { CpuFault, generalProtection, VECTOR_MF } from "../system/fault.ts";
 import { StackFrame } from "../system/stack-frame.ts";
 import type { System } from "../system/system.ts";
@@ -23,6 +24,10 @@ export interface HelperOwner {
   codeDropped(record: number): void;
   /** Set by a code-modifying write since the last look. */
   isCodeDropped: boolean;
+  /** STI has just set IF: the next instruction comes before any interrupt. */
+  interruptsEnabled(): void;
+  /** A port was accessed: breakpoints on ports. */
+  portAccessed(port: number, sizeBytes: number): void;
   /** INT n, INT3, INT1 or INTO went through a gate: it cleared TF, and there is no trap behind the instruction. */
   softwareInterruptDelivered(): void;
   /** FERR#: x87 error with CR0.NE clear. */
@@ -34,6 +39,8 @@ const SLOW = SLOW_VALUE >> 2;
 const FAULT = L.FAULT >> 2;
 /** Elements of one INS/OUTS repetition before going round through EIP. */
 const PORT_CHUNK = 4096;
+/** DR7: any breakpoint enabled. */
+const DR7_ENABLED = 0xff;
 
 export type Helpers = { [name in HelperName]: (...args: number[]) => number };
 
@@ -125,6 +132,12 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
     return bus.readPort(port, size as AccessSize) >>> 0;
   }
 
+  /** A trap is due after each element: TF, or breakpoints. */
+  const isWatched = (): boolean => (state.systemFlags & FLAG_TF) !== 0 || (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0;
+  /** Many elements at once: all inside the segment, none of them checked for alignment. */
+  const isBulk = (segment: number, offset: number, sizeBytes: number, isWrite: boolean): boolean =>
+    !state.isAlignmentChecked && !isWatched() && isWithinSegment(state, segment, offset, sizeBytes, isWrite);
+
   /** INS: `count` elements at most PORT_CHUNK; EIP stays for the rest. */
   function ins(size: number, addressWidth: number, repeat: number, nextEip: number): void {
     const port = state.reg16(2);
@@ -139,8 +152,8 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       const edi = state.reg32(7);
       const room = 4096 - ((state.segmentBase(L.SEG_ES) + edi) & 4095);
       const elements = Math.min(count, Math.floor(room / size), Math.floor(bulk.length / size));
-      if (elements > 1) {
-        const address = linear.checkSegment(L.SEG_ES, edi, elements * size, true);
+      if (elements > 1 && isBulk(L.SEG_ES, edi, elements * size, true)) {
+        const address = (state.segmentBase(L.SEG_ES) + edi) >>> 0;
         linear.probe(address, elements * size, true, user);
         const target = bulk.subarray(0, elements * size);
         const bytes = bus.readPortBulk(port, size as AccessSize, target);
@@ -159,7 +172,8 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
         }
       }
     }
-    while (count > 0 && moved < PORT_CHUNK) {
+    const chunk = isWatched() ? 1 : PORT_CHUNK;
+    while (count > 0 && moved < chunk) {
       const edi = indexRegister(7, addressWidth);
       const address = linear.checkSegment(L.SEG_ES, edi, size, true);
       linear.probe(address, size, true, user);
@@ -167,6 +181,7 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       if (size === 4) linear.write32(address, value, user);
       else if (size === 2) linear.write16(address, value, user);
       else linear.write8(address, value, user);
+      owner.portAccessed(port, size);
       setIndexRegister(7, addressWidth, edi + by);
       count--;
       moved++;
@@ -190,8 +205,8 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       const esi = state.reg32(6);
       const room = 4096 - ((state.segmentBase(segment) + esi) & 4095);
       const elements = Math.min(count, Math.floor(room / size), Math.floor(bulk.length / size));
-      if (elements > 1) {
-        const address = linear.checkSegment(segment, esi, elements * size, false);
+      if (elements > 1 && isBulk(segment, esi, elements * size, false)) {
+        const address = (state.segmentBase(segment) + esi) >>> 0;
         const source = bulk.subarray(0, elements * size);
         linear.readBytes(address, source, user);
         const bytes = bus.writePortBulk(port, size as AccessSize, source);
@@ -204,7 +219,8 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
         }
       }
     }
-    while (count > 0 && moved < PORT_CHUNK) {
+    const chunk = isWatched() ? 1 : PORT_CHUNK;
+    while (count > 0 && moved < chunk) {
       const esi = indexRegister(6, addressWidth);
       const address = linear.checkSegment(segment, esi, size, false);
       const value =
@@ -214,6 +230,7 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
             ? linear.read16(address, user)
             : linear.read8(address, user);
       bus.writePort(port, size as AccessSize, value >>> 0);
+      owner.portAccessed(port, size);
       setIndexRegister(6, addressWidth, esi + by);
       count--;
       moved++;
@@ -278,9 +295,11 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       const wasSet = (state.systemFlags & FLAG_IF) !== 0;
       system.sti();
       state.eip = nextEip;
-      // The shadow only matters when something waits to come through.
-      if (!wasSet && i32[L.INTERRUPT_LINE >> 2] !== 0) i32[L.INTERRUPT_SHADOW >> 2] = 1;
-      else i32[L.INTERRUPT_SHADOW >> 2] = 0;
+      i32[L.INTERRUPT_SHADOW >> 2] = 0;
+      if (wasSet) return;
+      // The shadow only matters when something waits to come through, now or when the budget ends right here.
+      if (i32[L.INTERRUPT_LINE >> 2] !== 0) i32[L.INTERRUPT_SHADOW >> 2] = L.SHADOW_STI;
+      else owner.interruptsEnabled();
     }),
     hlt: ending((nextEip) => {
       system.requireSupervisor();
@@ -308,7 +327,7 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
     "mov-to-segment": ending((segment, selector, nextEip) => {
       system.loadSegment(segment, selector);
       state.eip = nextEip;
-      if (segment === L.SEG_SS) i32[L.INTERRUPT_SHADOW >> 2] = 1;
+      if (segment === L.SEG_SS) i32[L.INTERRUPT_SHADOW >> 2] = L.SHADOW_SS;
     }),
     "pop-segment": ending((segment, width, nextEip) => {
       frame.useCurrent(0);
@@ -318,7 +337,7 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       const pointer = state.stackPointer(frame.isBig);
       state.setStackPointer(frame.isBig, pointer + width / 8);
       state.eip = nextEip;
-      if (segment === L.SEG_SS) i32[L.INTERRUPT_SHADOW >> 2] = 1;
+      if (segment === L.SEG_SS) i32[L.INTERRUPT_SHADOW >> 2] = L.SHADOW_SS;
     }),
     lar: middle((selector) => {
       const rights = system.lar(selector);
@@ -398,12 +417,14 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       if (size === 4) state.setReg32(0, value);
       else if (size === 2) state.setReg16(0, value);
       else state.u8[L.GPR] = value;
+      owner.portAccessed(port, size);
     }),
     out: ending((port, size, nextEip) => {
       system.checkPort(port, size);
       const eax = state.reg32(0);
       state.eip = nextEip;
       bus.writePort(port, size as AccessSize, size === 4 ? eax : size === 2 ? eax & 0xffff : eax & 0xff);
+      owner.portAccessed(port, size);
     }),
     ins: ending(ins),
     outs: ending(outs),

@@ -79,6 +79,16 @@ describe("limits and types", () => {
       "none",
       "none",
     ]);
+    // Extended precision by 8, x87 environments and states by operand size, pseudo-descriptors a word off.
+    expect([at(4, 10), at(8, 10), at(2, 28), at(4, 28), at(1, 94), at(2, 94)]).toEqual([
+      "17/0",
+      "none",
+      "17/0",
+      "none",
+      "17/0",
+      "none",
+    ]);
+    expect([at(0, 6), at(1, 6), at(2, 6), at(3, 6), at(6, 6)]).toEqual(["17/0", "17/0", "none", "17/0", "none"]);
     cpu.state.systemFlags &= ~FLAG_AC;
     deriveMode(cpu.state);
     expect(at(1, 2)).toBe("none");

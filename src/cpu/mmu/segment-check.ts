@@ -21,10 +21,30 @@ export function checkSegment(state: CpuState, seg: number, ea: number, sizeBytes
   if (!isWithinSegment(state, seg, ea >>> 0, sizeBytes, isWrite))
     throw new CpuFault(seg === SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
   const linear = (state.segmentBase(seg) + ea) >>> 0;
-  if (state.isAlignmentChecked && (sizeBytes === 2 || sizeBytes === 4 || sizeBytes === 8)) {
-    if ((linear & (sizeBytes - 1)) !== 0) throw new CpuFault(VECTOR_AC, 0);
-  }
+  if (state.isAlignmentChecked && !isAligned(linear, sizeBytes)) throw new CpuFault(VECTOR_AC, 0);
   return linear;
+}
+
+/** Table 6-7 of the manual (alignment requirements by data type), by the sizes that only one type has. */
+function isAligned(linear: number, sizeBytes: number): boolean {
+  switch (sizeBytes) {
+    case 2:
+    case 4:
+    case 8:
+      return (linear & (sizeBytes - 1)) === 0;
+    case 10: // extended precision, packed decimal
+      return (linear & 7) === 0;
+    case 6: // SGDT, SIDT: a word, then a doubleword
+      return (linear & 3) === 2;
+    case 14: // FSTENV, FSAVE and their loads, by operand size
+    case 94:
+      return (linear & 1) === 0;
+    case 28:
+    case 108:
+      return (linear & 3) === 0;
+    default:
+      return true;
+  }
 }
 
 /** True if the segment is usable for such an access and its limit covers it. */

@@ -1,8 +1,9 @@
 /**
  * String instructions. Each iteration commits SI, DI and the count, so a fault in the middle of a repetition restarts
  * exactly there. REPE/REPNE CMPS and SCAS set the flags at their end only: after a fault or trap they are those of before
- * (SDM volume 2, REP). A repetition runs at most CHUNK iterations (one, if TF asks for a trap after each), then goes round
- * through its own EIP so that interrupts and timers are seen. Within a page and with DF = 0, REP MOVS and STOS move blocks.
+ * (SDM volume 2, REP). A repetition runs at most CHUNK iterations (one, if TF or breakpoints ask for traps), then goes
+ * round through its own EIP so that interrupts and timers are seen. Within a page and with DF = 0, REP MOVS and STOS move
+ * blocks.
  */
 import type { Instruction, Operand } from "../decode/operand.ts";
 import type { Builder } from "../ir/builder.ts";
@@ -13,6 +14,8 @@ import type { Semantics } from "../table/row.ts";
 const CHUNK = 512;
 const FLAG_TF = 0x100;
 const FLAG_DF = 0x400;
+const DR7 = L.DR + 7 * 8;
+const DR7_ENABLED = 0xff;
 const ECX = 1;
 const ESI = 6;
 const EDI = 7;
@@ -62,7 +65,8 @@ function repeated(
   }
   const counter = sized(i, ECX);
   b.if(b.nez(b.read(counter)), () => {
-    const isStepping = b.nez(b.and(b.state(L.EFLAGS_SYSTEM), b.i32(FLAG_TF)));
+    const isTraced = b.and(b.state(L.EFLAGS_SYSTEM), b.i32(FLAG_TF));
+    const isStepping = b.or(isTraced, b.and(b.state(DR7), b.i32(DR7_ENABLED)));
     const budget = b.variable(b.select(isStepping, b.i32(1), b.i32(CHUNK)));
     const x = b.variable(b.i32(0));
     const y = b.variable(b.i32(0));

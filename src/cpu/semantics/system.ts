@@ -217,6 +217,9 @@ export const rdtsc: Semantics = (b) => {
   b.setGpr(2, high);
 };
 
+/** There are no counters: every index is invalid. */
+export const rdpmc: Semantics = (b) => b.fault(13, b.i32(0));
+
 export const cpuid: Semantics = (b) => {
   b.helper("cpuid", [b.gpr(0), b.gpr(1)]);
   const results = [0, 1, 2, 3].map((n) => b.helperResult(n));

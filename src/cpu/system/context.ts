@@ -21,6 +21,8 @@ export interface SystemContext {
   readonly tlb: Tlb;
   readonly bus: CpuBus;
   readonly features: CpuFeatures;
+  /** Counts task switches: no single-step trap follows one. */
+  taskSwitches: number;
   /** Says an unusual guest action, once per text. */
   readonly say: (text: string) => void;
 }

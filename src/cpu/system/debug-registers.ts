@@ -1,7 +1,7 @@
 /**
  * Debug registers (Intel SDM volume 3, chapter 18): access rules, and which accesses hit a breakpoint. When to look is
  * the engine's: `instructionHits` before an instruction if `hasInstructionBreakpoints`, `dataHits` for accesses that take
- * the slow path (pages with data breakpoints are never in the TLB). I/O breakpoints are stored and never hit.
+ * the slow path (pages with data breakpoints are never in the TLB), `portHits` for port I/O.
  */
 import { DR } from "../layout.ts";
 import { CR4_DE } from "../state.ts";
@@ -20,6 +20,8 @@ const DR7_GD = 0x2000;
 
 const KIND_EXECUTE = 0;
 const KIND_WRITE = 1;
+/** Port I/O, if CR4.DE is set. */
+const KIND_PORT = 2;
 const KIND_READ_WRITE = 3;
 
 const slot = (index: number) => (DR >> 2) + index * 2;
@@ -111,6 +113,19 @@ export function dataHits(context: SystemContext, linear: number, sizeBytes: numb
     const length = breakpointLength(context, i);
     const start = (context.state.u32[slot(i)] & -length) >>> 0;
     if (linear >>> 0 < start + length && start < (linear >>> 0) + sizeBytes) hits |= 1 << i;
+  }
+  return hits;
+}
+
+/** DR6 bits of the breakpoints on ports that an access touches; the trap comes after the instruction. */
+export function portHits(context: SystemContext, port: number, sizeBytes: number): number {
+  if ((context.state.cr4 & CR4_DE) === 0) return 0;
+  let hits = 0;
+  for (let i = 0; i < 4; i++) {
+    if (breakpointKind(context, i) !== KIND_PORT) continue;
+    const length = breakpointLength(context, i);
+    const start = (context.state.u32[slot(i)] & -length) >>> 0;
+    if (port < start + length && start < port + sizeBytes) hits |= 1 << i;
   }
   return hits;
 }

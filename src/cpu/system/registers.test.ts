@@ -147,6 +147,18 @@ describe("debug registers", () => {
     expect(seen.slice(5)).toEqual([0]);
   });
 
+  test("breakpoints on ports need CR4.DE", () => {
+    cpu.system.writeDebug(1, 0x3f9);
+    cpu.system.writeDebug(2, 0x60);
+    // B1: two bytes at 3F8h (the address is rounded); B2: one byte.
+    cpu.system.writeDebug(7, 0x14 | (6 << 20) | (2 << 24));
+    const hits = (port: number, size: number) => cpu.system.portHits(port, size);
+    expect([hits(0x3f8, 1), hits(0x60, 1)]).toEqual([0, 0]);
+    cpu.system.writeControl(4, CR4_DE);
+    expect([hits(0x3f7, 1), hits(0x3f7, 2), hits(0x3f9, 1), hits(0x3fa, 4)]).toEqual([0, 2, 2, 0]);
+    expect([hits(0x5e, 4), hits(0x61, 1)]).toEqual([4, 0]);
+  });
+
   test("instruction breakpoints", () => {
     cpu.system.writeDebug(2, 0x1234);
     expect(cpu.system.hasInstructionBreakpoints()).toBe(false);

@@ -53,7 +53,7 @@ export class System {
       said.add(text);
       options.onDemand?.(text);
     };
-    this.#context = { ...options, say };
+    this.#context = { ...options, say, taskSwitches: 0 };
     this.#state = options.state;
     this.#frame = new StackFrame(options.state, options.linear);
   }
@@ -244,6 +244,14 @@ export class System {
   /** DR6 bits of data breakpoints that an access touches. */
   dataHits(linear: number, sizeBytes: number, isWrite: boolean): number {
     return debug.dataHits(this.#context, linear, sizeBytes, isWrite);
+  }
+  /** DR6 bits of breakpoints on ports that an access touches. */
+  portHits(port: number, sizeBytes: number): number {
+    return debug.portHits(this.#context, port, sizeBytes);
+  }
+  /** Task switches so far. */
+  get taskSwitches(): number {
+    return this.#context.taskSwitches;
   }
   rdmsr(): void {
     msr.readMsr(this.#context);

@@ -145,6 +145,7 @@ function switchTask(
     linear.write8(newBusyAddress, (target.high >> 8) & 0xff, false);
   }
   loadFromDescriptor(state, SEG_TR, selector & 0xffff, target);
+  context.taskSwitches++;
   state.cr0 |= CR0_TS;
   if ((state.i32[(DR >> 2) + 14] & DR7_LOCAL) !== 0) {
     state.i32[(DR >> 2) + 14] &= ~DR7_LOCAL;

@@ -79,6 +79,7 @@ export const systemRows: readonly Row[] = [
   row("0F 23", "mov", "Dd Rd", system.movToDebug, ends),
   row("0F 30", "wrmsr", "", system.wrmsr, ends),
   row("0F 31", "rdtsc", "", system.rdtsc),
+  row("0F 33", "rdpmc", "", system.rdpmc, ends),
   row("0F 32", "rdmsr", "", system.rdmsr),
   row("0F 34", "sysenter", "", system.sysenter, ends),
   row("0F 35", "sysexit", "", system.sysexit, ends),
