@@ -114,7 +114,8 @@ export const enter: Semantics = (b, i) => {
   const esp = b.gpr(ESP);
   const ebp = b.gpr(EBP);
   const frame = b.and(b.sub(esp, b.i32(size)), mask);
-  const newBase = b.or(frame, b.and(esp, b.not(mask)));
+  // A 32-bit EBP gets all of the difference, whatever part of ESP is the stack pointer.
+  const newBase = b.sub(esp, b.i32(size));
   // Slots may be written before a fault: nothing else has changed then, and they are written again.
   const top = b.and(b.sub(b.sub(frame, b.mul(level, b.i32(size))), allocation), mask);
   b.store(stackLinear(b, i, frame, size, true), size, ebp);

@@ -388,7 +388,9 @@ function chooseBranch(size: number, codeOffset: number, length: number, random: 
               ? 0x1000 - (random() % 3)
               : -1 - (random() % 16);
     }
-    if (target < codeOffset - 16 || target > codeOffset + length + 1) return target - codeOffset - length;
+    // Also once it has wrapped at 16 bits.
+    const beyond = (target - codeOffset) & 0xffff;
+    if (beyond > length + 1 && beyond < 0xfff0) return target - codeOffset - length;
   }
 }
 
