@@ -6,7 +6,7 @@ import { AnneauError } from "../base/errors.ts";
 import { addMedium, MediaIndex, type MediumKind } from "../config/media-registry.ts";
 import { findOrOpenMedium, imageKinds } from "../config/open-medium.ts";
 import { editRegistry } from "../config/registry.ts";
-import { ResultError, statusName } from "../config/result-codes.ts";
+import { hostStatusOf, ResultError } from "../config/result-codes.ts";
 import { newUuid, parseUuid } from "../config/uuid.ts";
 import { copyMedium, createRaw, createVdi } from "../disk/create.ts";
 import { openMedium } from "../disk/open.ts";
@@ -155,12 +155,8 @@ function write(path: string, { format, isFixed, uuid, content, report }: Target)
 
 function imageError(error: unknown, path: string, doing: string): unknown {
   if (!(error instanceof AnneauError) || error instanceof ResultError) return error;
-  const system = error.cause as NodeJS.ErrnoException | undefined;
-  const status = /exists already/.test(error.message)
-    ? "VERR_ALREADY_EXISTS"
-    : typeof system?.code === "string"
-      ? statusName(system)
-      : error.message;
+  const isTaken = /exists already/.test(error.message);
+  const status = isTaken ? "VERR_ALREADY_EXISTS" : (hostStatusOf(error) ?? error.message);
   const what = `Could not ${doing} the medium storage unit '${path}' (${status})`;
   return new ResultError("VBOX_E_FILE_ERROR", "MediumWrap", what, { cause: error });
 }

@@ -4,7 +4,7 @@ import { extname, resolve } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { addMedium } from "../config/media-registry.ts";
 import { editRegistry } from "../config/registry.ts";
-import { ResultError, statusName } from "../config/result-codes.ts";
+import { hostStatusOf, ResultError } from "../config/result-codes.ts";
 import { newUuid } from "../config/uuid.ts";
 import { type Command, noneLeft } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
@@ -87,9 +87,8 @@ function parseVariant(text: string | undefined): "Standard" | "Fixed" {
 
 function creationError(error: unknown, path: string): unknown {
   if (!(error instanceof AnneauError) || error instanceof ResultError) return error;
-  const system = error.cause as NodeJS.ErrnoException | undefined;
   const isTaken = /exists already/.test(error.message);
-  const status = isTaken ? "VERR_ALREADY_EXISTS" : typeof system?.code === "string" ? statusName(system) : undefined;
+  const status = isTaken ? "VERR_ALREADY_EXISTS" : hostStatusOf(error);
   return new ResultError(
     status ? "VBOX_E_FILE_ERROR" : "E_INVALIDARG",
     "MediumWrap",

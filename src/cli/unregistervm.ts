@@ -87,8 +87,9 @@ function list(folder: string): string[] {
 
 function remove(path: string): void {
   try {
-    fs.rmSync(path, { force: true });
+    fs.unlinkSync(path);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
     throw fileError(error, "Could not delete the file", path, "MachineWrap");
   }
 }

@@ -85,6 +85,8 @@ export function statusName(error: unknown): string {
     case "ENOSPC":
     case "EDQUOT":
       return "VERR_DISK_FULL";
+    case "EFBIG":
+      return "VERR_FILE_TOO_BIG";
     case "EISDIR":
       return "VERR_IS_A_DIRECTORY";
     case "ENAMETOOLONG":
@@ -95,6 +97,13 @@ export function statusName(error: unknown): string {
     default:
       return "VERR_GENERAL_FAILURE";
   }
+}
+
+/** The status name of the system error behind an image error: its cause, or the code at the end of its line. */
+export function hostStatusOf(error: Error): string | undefined {
+  const cause = (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  const code = typeof cause === "string" ? cause : /\((E[A-Z0-9]+)\)$/.exec(error.message)?.[1];
+  return code === undefined ? undefined : statusName({ code });
 }
 
 /** Turns a system error about `path` into a ResultError; other errors pass. */

@@ -116,7 +116,25 @@ export function makeFolderOf(path: string): void {
   try {
     fs.mkdirSync(dirname(path), { recursive: true });
   } catch (error) {
-    throw fileError(error, "Could not create the directory", dirname(path), "MachineWrap");
+    throw fileError(
+      causeOfNoFolder(dirname(path), error),
+      "Could not create the directory",
+      dirname(path),
+      "MachineWrap",
+    );
+  }
+}
+
+/** Node's recursive mkdir says ENOENT whatever the reason is (a read-only file system); a plain one in the deepest folder that is there says which. */
+function causeOfNoFolder(folder: string, error: unknown): unknown {
+  let missing = folder;
+  while (!fs.existsSync(dirname(missing))) missing = dirname(missing);
+  try {
+    fs.mkdirSync(missing);
+    fs.rmdirSync(missing);
+    return error;
+  } catch (reason) {
+    return reason;
   }
 }
 

@@ -161,8 +161,16 @@ export class VboxFile {
     return inside === "" || inside.startsWith("..") || isAbsolute(inside) ? path : inside;
   }
 
+  /** Writes the file, in a new folder if need be. When it cannot be written, no folder for it stays behind. */
   save(): void {
-    this.file.save();
+    const isNewFolder = !fs.existsSync(this.folder);
+    makeFolderOf(this.path);
+    try {
+      this.file.save();
+    } catch (error) {
+      if (isNewFolder) fs.rmdirSync(this.folder);
+      throw error;
+    }
   }
 
   /** The same document under another path: the next save writes it there. */
@@ -216,7 +224,6 @@ export function newVbox(path: string, identity: { uuid: string; name: string; os
   if (fs.existsSync(path)) {
     throw new ResultError("VBOX_E_FILE_ERROR", "MachineWrap", `Machine settings file '${path}' already exists`);
   }
-  makeFolderOf(path);
   const file = newSettings(path, "Machine");
   file.document.root
     .element("Machine")

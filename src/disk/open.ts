@@ -89,6 +89,7 @@ export function readMediumInfo(path: string, kind: MediumKind = "disk"): MediumI
   try {
     const sizeOnDiskBytes = file.sizeBytes;
     if (formatOf(path, kind) === "VDI") {
+      if (kind !== "disk") throw new FormatError(`${path} is a VDI image: not a ${kind}`);
       const header = readVdiHeader(file);
       const type: VdiType = header.type;
       return {

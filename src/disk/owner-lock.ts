@@ -121,6 +121,10 @@ function writeOwner(path: string, owner: LockOwner): void {
   const file = openSync(path, "wx", 0o644);
   try {
     writeSync(file, JSON.stringify(owner) + "\n");
+  } catch (error) {
+    // A full disk must not be littered with empty files.
+    unlinkSync(path);
+    throw error;
   } finally {
     closeSync(file);
   }

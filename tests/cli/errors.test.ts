@@ -266,6 +266,8 @@ test("images that are missing, truncated or something else", () => {
   expect(refused(box, ...attach("odd.iso", "dvddrive")).stderr).toContain("the image is truncated");
   box.write("empty.iso", "");
   expect(refused(box, ...attach("empty.iso", "dvddrive")).code).toBe(1);
+  box.ok("createhd", "--filename", "whole.vdi", "--size", "10");
+  expect(refused(box, ...attach("whole.vdi", "dvddrive")).stderr).toContain("is a VDI image: not a dvd");
 });
 
 test("an existing file is never overwritten by a new image", () => {
@@ -315,6 +317,21 @@ test("folders that cannot be written", () => {
   chmodSync(box.path("registry"), 0o555);
   expect(refused(box, "createvm", "--name", "y", "--register").stderr).toContain("VERR_ACCESS_DENIED");
   chmodSync(box.path("registry"), 0o755);
+});
+
+test("a full disk: nothing changes and nothing is left behind", () => {
+  // A limit of no bytes a file stands for it: every write of a file fails.
+  const box = machine();
+  const before = snapshot(box.home);
+  for (const args of [
+    ["modifyvm", "vm", "--memory", "64"],
+    ["createvm", "--name", "y"],
+    ["createhd", "--filename", "x", "--size", "10"],
+  ]) {
+    const { code, stderr } = box.onFullDisk(...args);
+    expect([code, stderr], args[0]).toEqual([1, expect.stringMatching(/VERR_FILE_TOO_BIG[\s\S]*VBOX_E_FILE_ERROR/)]);
+    expect(snapshot(box.home)).toEqual(before);
+  }
 });
 
 test("a start that cannot be is refused before anything runs", () => {

@@ -54,6 +54,13 @@ export class Sandbox {
     return { stdout: outcome.stdout, stderr: outcome.stderr, code: outcome.status };
   }
 
+  /** Runs `anneau ARGS` where no file can grow. */
+  onFullDisk(...args: string[]): Outcome {
+    const limited = ["-c", 'ulimit -f 0; exec "$@"', "sh", process.execPath, join(bin, "anneau"), ...args];
+    const outcome = spawnSync("/bin/sh", limited, { cwd: this.home, env: this.env, encoding: "utf8" });
+    return { stdout: outcome.stdout, stderr: outcome.stderr, code: outcome.status };
+  }
+
   /** Runs in the background, for many at once. */
   start(...args: string[]): Promise<Outcome> {
     const child = spawn(process.execPath, [join(bin, "anneau"), ...args], { cwd: this.home, env: this.env });
