@@ -80,13 +80,13 @@ function parseEngine(text: string) {
 
 function parseSerial(text: string) {
   if (text === "stdio" || text === "none") return { kind: text } as const;
-  if (text.startsWith("file:")) return { kind: "file", path: text.slice(5) } as const;
+  if (/^file:./.test(text)) return { kind: "file", path: text.slice(5) } as const;
   throw new UsageError(`Invalid argument format for option '--serial': '${text}'`);
 }
 
 function parseDisplay(text: string) {
   if (text === "text" || text === "none") return { kind: text } as const;
-  if (text.startsWith("png:")) return { kind: "png", path: text.slice(4) } as const;
+  if (/^png:./.test(text)) return { kind: "png", path: text.slice(4) } as const;
   throw new UsageError(`Invalid argument format for option '--display': '${text}'`);
 }
 

@@ -3,7 +3,9 @@
  * power-off (exit code 0), with Ctrl-A X (0), with SIGTERM, SIGHUP or SIGINT (128 + signal), or with the guest's death
  * (1, registers and cause on standard error). The terminal is given back on every way out.
  */
-import { createWriteStream, writeFileSync, writeSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { AnneauError } from "../base/errors.ts";
 import { encodePng } from "../display/png.ts";
 import { terminalToScancodes } from "../display/us-keyboard.ts";
 import type { MachineOutcome, MachineStatistics, ScreenImage } from "./machine-protocol.ts";
@@ -29,8 +31,9 @@ export interface ForegroundOptions extends RunMachineOptions {
 export async function runForeground(options: ForegroundOptions): Promise<number> {
   const { spec, ide, floppies } = describeRunMachine(options);
   const startMs = performance.now();
-  const logFile = options.logFile === undefined ? undefined : createWriteStream(options.logFile);
-  const uart = options.hasSerial ? new UartHost() : undefined;
+  if (options.display.kind === "png") refuseUnwritable(options.display.path);
+  const logFile = options.logFile === undefined ? undefined : openOutput(options.logFile);
+  const uart = options.hasSerial ? new UartHost(say) : undefined;
   plugSerial(uart, options.serial);
   /** Messages that would spoil the guest's screen. */
   const later: string[] = [];
@@ -44,7 +47,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     trace: options.trace,
     onTripleFault: options.onTripleFault,
     onLine: (tag, text) => {
-      logFile?.write(`${tag} ${text}\n`);
+      if (logFile !== undefined) writeLine(logFile, `${tag} ${text}\n`);
       const isForPerson = tag === "W" || tag === "E" || (tag === "T" && logFile === undefined);
       if (isForPerson && terminal?.hasScreen) later.push(text);
       else if (isForPerson) say(text);
@@ -100,7 +103,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     for (const text of later) say(text);
     for (const remove of handlers) remove();
     process.off("SIGUSR1", onScreenshot);
-    logFile?.end();
+    if (logFile !== undefined) closeSync(logFile);
   }
   if (options.display.kind === "png") {
     if (client.lastScreen) writePng(options.display.path, client.lastScreen);
@@ -117,11 +120,42 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
 function plugSerial(uart: UartHost | undefined, serial: ForegroundOptions["serial"]): void {
   if (serial.kind === "stdio") uart?.plug({ write: (bytes) => writeAll(process.stdout, bytes) });
   if (serial.kind === "file") {
-    const file = createWriteStream(serial.path);
+    const file = openOutput(serial.path);
     uart?.plug({
-      write: (bytes) => writeAll(file, bytes),
-      close: () => new Promise((resolve) => file.end(() => resolve())),
+      write: (bytes) => {
+        for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+      },
+      close: () => closeSync(file),
     });
+  }
+}
+
+/** What cannot be written is said before the machine runs, not after hours of it. */
+function openOutput(path: string): number {
+  try {
+    return openSync(path, "w");
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+function refuseUnwritable(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+function cannotWrite(path: string, error: unknown): AnneauError {
+  return new AnneauError(`cannot write '${path}' (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+}
+
+function writeLine(file: number, line: string): void {
+  try {
+    writeSync(file, line);
+  } catch {
+    // A full disk must not stop the machine.
   }
 }
 

@@ -1,7 +1,9 @@
 /** The machine that `anneau run` describes with its options. */
 import { readFileSync } from "node:fs";
 import { AnneauError } from "../base/errors.ts";
-import type { MachineSpec } from "../spec/machine-spec.ts";
+import { planLinuxBoot } from "../firmware/linux-boot.ts";
+import { buildMemoryMap } from "../firmware/memory-map.ts";
+import type { LinuxBootSpec, MachineSpec } from "../spec/machine-spec.ts";
 import type { FloppyAttachment, IdeAttachment } from "./machine-protocol.ts";
 
 export interface RunMachineOptions {
@@ -38,7 +40,7 @@ export interface RunMachine {
   readonly floppies: readonly FloppyAttachment[];
 }
 
-/** Reads kernel, initrd and BIOS; throws one line for a file that cannot be read. */
+/** Reads kernel, initrd and BIOS; throws one line for a file that cannot be read or booted. */
 export function describeRunMachine(options: RunMachineOptions): RunMachine {
   if (options.disks.length > diskPlaces.length) throw new AnneauError("there is room for three disks");
   if (options.initrd !== undefined && options.kernel === undefined)
@@ -63,6 +65,7 @@ export function describeRunMachine(options: RunMachineOptions): RunMachine {
           initrd: options.initrd === undefined ? undefined : readBytes(options.initrd),
           commandLine: options.append ?? "",
         };
+  if (linux) refuseBadKernel(linux, options);
   const spec: MachineSpec = {
     name: "run",
     uuid: "00000000-0000-4000-8000-00000000a11e",
@@ -93,6 +96,12 @@ export function describeRunMachine(options: RunMachineOptions): RunMachine {
     deterministic: options.deterministic ? { nsPerInstruction: NS_PER_INSTRUCTION } : undefined,
   };
   return { spec, ide, floppies };
+}
+
+/** The firmware would say it on a screen that nobody may look at, in a machine that goes on without a system. */
+function refuseBadKernel(linux: LinuxBootSpec, options: RunMachineOptions): void {
+  const ramBytes = options.memoryMiB * 2 ** 20;
+  planLinuxBoot(linux, { ramBytes, memoryMap: buildMemoryMap(ramBytes), hasVga: options.hasGraphics });
 }
 
 function readBytes(path: string): Uint8Array {

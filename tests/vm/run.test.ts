@@ -98,11 +98,25 @@ test("serial output to a file, a picture at the end", async () => {
   else expect(run.err).toContain("no picture");
 });
 
+test("a full disk under the serial port's file is said, and the machine goes on", async () => {
+  const run = new Run(`--bios=${bios}`, "--serial=file:/dev/full");
+  for (let tries = 0; !run.err.includes("serial port: ENOSPC"); tries++) {
+    if (tries > 3000) throw new Error(`nothing said: ${run.err}`);
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  run.child.kill("SIGTERM");
+  expect(await run.exited).toBe(143);
+});
+
 test("what cannot be started is said in one line", async () => {
   for (const [args, message] of [
     [["--kernel=/nonexistent"], /cannot read \/nonexistent: ENOENT/],
     [["--memory=100000"], /100000 MB of memory/],
     [["--disk=/nonexistent"], /cannot open \/nonexistent/],
+    [["--kernel=/dev/null"], /error: kernel: the file is too short for a Linux kernel/],
+    [["--serial=file:/nonexistent/x"], /cannot write '\/nonexistent\/x' \(ENOENT\)/],
+    [["--log=/nonexistent/x"], /cannot write '\/nonexistent\/x' \(ENOENT\)/],
+    [["--display=png:/nonexistent/x.png"], /cannot write '\/nonexistent\/x.png' \(ENOENT\)/],
   ] as const) {
     const run = new Run(...args);
     expect(await run.exited).toBe(1);
