@@ -7,6 +7,7 @@ import { sessionOf } from "../config/machine-session.ts";
 import { fileError } from "../config/result-codes.ts";
 import type { VboxFile } from "../config/vbox-file.ts";
 import type { ControlClient } from "../control/client.ts";
+import { untypable } from "../display/us-keyboard.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { asResultError, connect } from "./live-machine.ts";
@@ -46,11 +47,11 @@ const verbs: Readonly<Record<string, Verb>> = {
     });
     await client.request("keyboardputscancode", { bytes });
   },
-  keyboardputstring: async (client, args) => {
+  keyboardputstring: async (client, args, terminal) => {
     if (args.length === 0) throw new UsageError("Missing argument: keyboardputstring TEXT [TEXT ...]");
-    for (const text of args) await type(client, text);
+    for (const text of args) await type(client, text, terminal);
   },
-  keyboardputfile: async (client, args) => {
+  keyboardputfile: async (client, args, terminal) => {
     const [path] = exactly(args, 1, "FILE");
     let text: string;
     try {
@@ -60,7 +61,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     }
     if (text.length > 65536)
       throw new CommandError(`The file '${path}' is too long to be typed (${text.length} characters)`);
-    await type(client, text);
+    await type(client, text, terminal);
   },
   screenshotpng: async (client, args) => {
     if (args.length > 2) throw new UsageError(`Invalid parameter '${args[2]}'`);
@@ -125,7 +126,9 @@ function simple(name: "reset" | "pause" | "acpipowerbutton" | "acpisleepbutton")
   };
 }
 
-async function type(client: ControlClient, text: string): Promise<void> {
+async function type(client: ControlClient, text: string, terminal: Terminal): Promise<void> {
+  const untyped = untypable(text);
+  if (untyped !== "") terminal.warn(`A US keyboard has no keys for '${untyped}': left out`);
   for (let at = 0; at < text.length; at += textPieceLength) {
     await client.request("keyboardputstring", { text: text.slice(at, at + textPieceLength) }, powerOffPatienceMs);
   }

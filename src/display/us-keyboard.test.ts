@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { terminalToScancodes, textToScancodes } from "./us-keyboard.ts";
+import { terminalToScancodes, textToScancodes, untypable } from "./us-keyboard.ts";
 
 test("letters, shifted characters and Enter as set-1 codes", () => {
   expect(textToScancodes("a")).toEqual([0x1e, 0x9e]);
@@ -11,6 +11,7 @@ test("every printable ASCII character is on the keyboard, others are left out", 
   for (let code = 0x20; code < 0x7f; code++)
     expect(textToScancodes(String.fromCharCode(code)).length).toBeGreaterThan(0);
   expect(textToScancodes("é€")).toEqual([]);
+  expect(untypable("né à 5 €\n€")).toBe("éà€");
 });
 
 test("a terminal's keys: arrows, function keys, Ctrl and Alt", () => {

@@ -30,6 +30,11 @@ for (const [firstCode, plain, shifted] of rows) {
   }
 }
 
+/** The characters of `text` that no key types, each once. */
+export function untypable(text: string): string {
+  return [...new Set(text)].filter((character) => !keys.has(character)).join("");
+}
+
 /** The scan codes of `text`, ready for `putScancode`. */
 export function textToScancodes(text: string): number[] {
   const codes: number[] = [];

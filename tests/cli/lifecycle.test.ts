@@ -68,6 +68,10 @@ test("start, look, control, power off, delete", async () => {
   expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c 9c 1e")).toEqual(silent);
   expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1g").code).toBe(1);
   expect(box.anneau("controlvm", "vm", "keyboardputstring", "Hello, world", "again")).toEqual(silent);
+  expect(box.anneau("controlvm", "vm", "keyboardputstring", "déjà")).toEqual({
+    ...silent,
+    stderr: "anneau: warning: A US keyboard has no keys for 'éà': left out\n",
+  });
   expect(box.anneau("controlvm", "vm", "screenshotpng", "shot.png")).toEqual(silent);
   expect(readFileSync(box.path("shot.png")).subarray(1, 4).toString()).toBe("PNG");
   expect(box.anneau("controlvm", "vm", "reset")).toEqual(silent);
