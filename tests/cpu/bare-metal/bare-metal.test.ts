@@ -7,7 +7,17 @@ import { compareLogs } from "./compare.ts";
 import { differences } from "./differences.ts";
 import { assembleImage, runBochs, runOurs, runQemu } from "./machines.ts";
 
-const images = ["segment-loads", "segment-limits", "far-transfers"] as const;
+const images = [
+  "segment-loads",
+  "segment-limits",
+  "far-transfers",
+  "interrupts",
+  "tasks",
+  "paging",
+  "v86",
+  "real-mode",
+  "system",
+] as const;
 
 describe.each(images)("%s", (name) => {
   test("logs what Bochs and QEMU log", async () => {
@@ -16,6 +26,12 @@ describe.each(images)("%s", (name) => {
     expect(compareLogs(name, ours, "Bochs", bochs, differences)).toEqual([]);
     expect(compareLogs(name, ours, "QEMU", qemu, differences)).toEqual([]);
   });
+});
+
+test("another processor is noticed", async () => {
+  const disk = await assembleImage("paging");
+  const [qemu, ours] = await Promise.all([runQemu(disk), runOurs(disk, false)]);
+  expect(compareLogs("paging", ours, "QEMU", qemu, differences)).not.toEqual([]);
 });
 
 test("a wrong line, a missing line and a stale list are noticed", () => {

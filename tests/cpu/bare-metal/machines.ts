@@ -108,11 +108,11 @@ export function runBochs(disk: Uint8Array): Promise<string> {
 }
 
 /** Our machine, our BIOS, the same disk. */
-export async function runOurs(disk: Uint8Array, maxInstructions = 2_000_000_000): Promise<string> {
+export async function runOurs(disk: Uint8Array, nx = true, maxInstructions = 2_000_000_000): Promise<string> {
   const pc = await TestPc.start({
     disks: { "0.0": new MemoryMedium(disk.slice()) },
     // Slow on purpose, as Bochs above.
-    spec: { ramMiB: 32, cpu: { pae: true, nx: true }, deterministic: { nsPerInstruction: 1000 } },
+    spec: { ramMiB: 32, cpu: { pae: true, nx }, deterministic: { nsPerInstruction: 1000 } },
   });
   // The image ends in a triple fault.
   pc.runUntil(() => false, maxInstructions);

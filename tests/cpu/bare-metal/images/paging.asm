@@ -511,6 +511,8 @@ landed:
     mov dword [FRAME + 0x4c], CODE3
     mov dword [FRAME + 0x50], DATA3
     mov dword [FRAME + 0x54], DATA3
+    mov dword [FRAME + 0x58], 0
+    mov dword [FRAME + 0x5c], 0
     mov dword [FRAME + 0x60], 0
     mov dword [FRAME + 4], STACK0
     mov dword [FRAME + 8], DATA0

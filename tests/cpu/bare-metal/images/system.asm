@@ -763,6 +763,7 @@ lengths:
 
 %macro ALIGNED 3+                ; name, EBX's low bits, instruction
     CASE 3, "ac ", %1
+    mov dword [STACK3 - 0xfe], landed ; for a processor that lets RET go on
     mov dword [i_efl], 0x40002
     mov dword [i_ebx], FREE + 0x1000 + %2
     mov dword [i_esi], FREE + 0x1000 + %2
