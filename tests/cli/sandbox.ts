@@ -1,9 +1,10 @@
 /** A home folder of its own for the real command line: what a test runs, it runs as a person would. */
 import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
+import { sessionOf } from "../../src/config/machine-session.ts";
 
 const bin = resolve(import.meta.dirname, "../../bin");
 const fixtures = resolve(import.meta.dirname, "fixtures");
@@ -26,7 +27,19 @@ export class Sandbox {
 
   constructor() {
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
-    onTestFinished(() => rmSync(this.home, { recursive: true, force: true }));
+    onTestFinished(() => {
+      this.#endMachines();
+      rmSync(this.home, { recursive: true, force: true });
+    });
+  }
+
+  /** A test that failed half-way must not leave machines running. */
+  #endMachines(): void {
+    for (const name of readdirSync(this.home, { recursive: true, encoding: "utf8" })) {
+      if (!name.endsWith(".vbox")) continue;
+      const session = sessionOf(this.path(name));
+      if (session.kind === "alive") process.kill(session.pid, "SIGKILL");
+    }
   }
 
   path(...parts: string[]): string {
