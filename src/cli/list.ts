@@ -1,7 +1,6 @@
 /** list: VMs, media, OS types, properties. Several lists may be asked for at once with --multiple. */
 
 import { type FoundMachine, registeredMachines } from "../config/machine-lookup.ts";
-import { sessionOf } from "../config/machine-session.ts";
 import { MediaIndex, type MediumKind } from "../config/media-registry.ts";
 import { osTypes } from "../config/os-types.ts";
 import { ResultError } from "../config/result-codes.ts";
@@ -18,9 +17,8 @@ interface ListOptions {
 type Lister = (terminal: Terminal, options: ListOptions) => void | Promise<void>;
 
 const lists: Record<string, Lister> = {
-  vms: (terminal, options) => listMachines(terminal, options, () => true),
-  runningvms: (terminal, options) =>
-    listMachines(terminal, options, ({ settings }) => !(settings instanceof ResultError) && isRunning(settings.path)),
+  vms: (terminal, options) => listMachines(terminal, options),
+  runningvms: (terminal, options) => listMachines(terminal, options, isRunning),
   ostypes: listOsTypes,
   systemproperties: async (terminal) => {
     const { systemProperties } = await import("./system-properties.ts");
@@ -83,16 +81,21 @@ export const command: Command = {
   },
 };
 
-function isRunning(settingsPath: string): boolean {
-  return sessionOf(settingsPath).kind === "alive";
+/** VirtualBox's meaning: runs or is paused; a machine in guru meditation has a process, but does not run. */
+async function isRunning({ settings }: FoundMachine): Promise<boolean> {
+  if (settings instanceof ResultError) return false;
+  const { state } = await currentState(settings);
+  return state === "running" || state === "paused";
 }
 
 async function listMachines(
   terminal: Terminal,
   { isLong, isSorted }: ListOptions,
-  isWanted: (machine: FoundMachine) => boolean,
+  isWanted?: (machine: FoundMachine) => Promise<boolean>,
 ): Promise<void> {
-  const machines = registeredMachines().filter(isWanted);
+  const all = registeredMachines();
+  const wanted = isWanted && (await Promise.all(all.map(isWanted)));
+  const machines = wanted ? all.filter((_, i) => wanted[i]) : all;
   const nameOf = ({ settings }: FoundMachine) => (settings instanceof ResultError ? "<inaccessible>" : settings.name);
   if (isSorted) machines.sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
   for (const machine of machines) {

@@ -191,6 +191,7 @@ test("a guest that dies stays as gurumeditation, or is reset if the settings say
   box.ok("modifyvm", "vm", "--triplefaultreset", "off");
   box.ok("startvm", "vm", "--type", "headless");
   await until("it is dead", () => box.info("vm").get("VMState") === "gurumeditation");
+  expect(box.ok("list", "runningvms")).toBe("");
   expect(log()).toMatch(/error: the guest died: triple fault\n.*eax=/);
   expect(box.ok("showvminfo", "vm")).toMatch(/^State: {23}guru meditation \(since /m);
   expect(box.vboxManage("modifyvm", "vm", "--memory", "64").stderr).toContain("already locked by a session");
