@@ -41,6 +41,9 @@ export const mediumLabels: Record<MediumKind, string> = {
   floppy: "floppy image",
 };
 
+/** What a medium is when its entry does not say: floppies can be written, without snapshots. */
+const defaultTypes: Record<MediumKind, string> = { hdd: "Normal", dvd: "Readonly", floppy: "Writethrough" };
+
 /** Media listed under `owner` (Machine or Global); locations are relative to `folder`. Hard disks may nest. */
 export function mediaIn(owner: XmlElement, folder: string): MediumRecord[] {
   const found: MediumRecord[] = [];
@@ -60,7 +63,7 @@ export function mediaIn(owner: XmlElement, folder: string): MediumRecord[] {
         kind,
         location: resolve(folder, location),
         format: element.get("format") ?? "RAW",
-        type: element.get("type") ?? (kind === "hdd" ? "Normal" : "Readonly"),
+        type: element.get("type") ?? defaultTypes[kind],
         parentUuid,
         isAutoReset: element.get("autoReset") === "true",
         element,

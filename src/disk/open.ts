@@ -3,7 +3,7 @@
  * file is without opening it for use. Formats that are recognised but not supported are refused by name: taken for raw,
  * they would be destroyed by the first write.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { BlockBackend, Geometry } from "../backend-api/block.ts";
 import { AnneauError, FormatError } from "../base/errors.ts";
 import { type HostErrorListener, ImageFile, reasonOf } from "./image-file.ts";
@@ -39,7 +39,8 @@ const maxFloppyBytes = 2_949_120;
  * line (FormatError for what the file says, AnneauError for what the host says) and leaves the file as it was.
  */
 export function openMedium(path: string, options: OpenOptions): BlockBackend {
-  const readOnly = options.readOnly || options.kind === "dvd";
+  // A floppy's file that cannot be written is a floppy with its write-protect tab open.
+  const readOnly = options.readOnly || options.kind === "dvd" || (options.kind === "floppy" && !isWritable(path));
   const lock = lockMedium(path, readOnly ? "shared" : "exclusive", { fallbackFolder: options.lockFolder });
   let file: ImageFile | undefined;
   try {
@@ -55,6 +56,15 @@ export function openMedium(path: string, options: OpenOptions): BlockBackend {
     file?.close();
     lock.release();
     throw error;
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
   }
 }
 

@@ -207,6 +207,19 @@ test("a guest that dies stays as gurumeditation, or is reset if the settings say
   box.ok("controlvm", "vm", "poweroff");
 });
 
+test("the guest can write a floppy", async () => {
+  const { box } = machine();
+  // INT 13h writes the boot sector from 7C00h to the second sector, then hlt
+  const write = [0x31, 0xc0, 0x8e, 0xc0, 0xb8, 0x01, 0x03, 0xbb, 0x00, 0x7c, 0xb9, 0x02, 0x00, 0x31, 0xd2, 0xcd, 0x13];
+  bootFrom(box, bootFloppy(...write, 0xf4, 0xeb, 0xfd));
+  expect(box.ok("list", "floppies")).toContain("Type:           writethrough\n");
+  box.ok("startvm", "vm", "--type", "headless");
+  const sector = (number: number) => readFileSync(box.path("boot.img")).subarray(number * 512, (number + 1) * 512);
+  await until("the sector is there", () => sector(1).equals(sector(0)));
+  expect(box.ok("list", "floppies")).toContain("State:          locked write\n");
+  box.ok("controlvm", "vm", "poweroff");
+});
+
 test("a serial port on a full disk is said in the log and does not keep the VM from ending", async () => {
   const { box, pid } = machine();
   // wait for THRE of COM1, send an A, again
