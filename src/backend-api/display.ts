@@ -10,6 +10,20 @@ export interface TextCells {
   readonly cursor: { readonly column: number; readonly row: number; readonly visible: boolean };
 }
 
+/**
+ * What the picture is made from: while `revision`, `phase` and the bytes of that range of video memory are what they were,
+ * `renderRgba` gives what it gave. Lets a viewer find out cheaply, on another thread, that there is nothing new.
+ */
+export interface Scanout {
+  /** In the machine's shared memory, rising addresses; empty while the screen is off. */
+  readonly hostOffset: number;
+  readonly lengthBytes: number;
+  /** Another number after everything but video memory that may have changed the picture: registers, palette, mode. */
+  readonly revision: number;
+  /** Phases of what blinks by itself: each number belongs to one picture. Constant if nothing blinks. */
+  readonly phase: number;
+}
+
 export interface DisplaySource {
   /** Size in pixels of what `renderRgba` would give now; 0 × 0 while the screen is off. */
   readonly widthPixels: number;
@@ -20,6 +34,8 @@ export interface DisplaySource {
   renderRgba(target?: Uint8Array): Uint8Array;
   /** The screen's cells in text modes, else undefined. */
   textCells(): TextCells | undefined;
+  /** See Scanout; taken at this moment. */
+  scanout(): Scanout;
 }
 
 /** Where input from people arrives: implemented by keyboard and pointer devices, called on the machine thread. */

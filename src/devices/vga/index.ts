@@ -3,10 +3,10 @@
  * mapped registers), VRAM in BAR0, the VGA's ports and window, DISPI at 1CEh/1CFh. The chip is in the other files of the
  * folder: `ports.ts`, `aperture.ts`, `dispi.ts`, `scan.ts` and the pictures.
  */
-import type { DisplaySource, TextCells } from "../../backend-api/display.ts";
+import type { DisplaySource, Scanout, TextCells } from "../../backend-api/display.ts";
 import { FormatError, InternalError } from "../../base/errors.ts";
 import type { Device, DeviceContext, ResetKind } from "../../device-api/device.ts";
-import { byteWindow } from "../../device-api/io-window.ts";
+import { byteWindow, type IoWindow } from "../../device-api/io-window.ts";
 import type { DeviceMemory, PciFunctionHandle } from "../../device-api/pci-function.ts";
 import type { SavedLeaf } from "../../device-api/saved-state.ts";
 import { StateReader } from "../../device-api/state-reader.ts";
@@ -18,7 +18,7 @@ import { VgaPorts } from "./ports.ts";
 import { VgaRegisterFile } from "./register-file.ts";
 import * as R from "./registers.ts";
 import { Scan } from "./scan.ts";
-import { VgaPicture } from "./vga-picture.ts";
+import { type BlinkPhase, VgaPicture } from "./vga-picture.ts";
 
 const kind = "vga";
 const minimumBytes = 256 * 1024;
@@ -55,6 +55,8 @@ class Vga implements VgaDevice {
   readonly #picture: VgaPicture;
   #scan: Scan | undefined;
   #pci: PciFunctionHandle | undefined;
+  /** Counts what may have changed the picture, video memory apart. */
+  #revision = 0;
 
   constructor(config: VgaConfig) {
     this.#config = config;
@@ -87,9 +89,9 @@ class Vga implements VgaDevice {
 
   attach(context: DeviceContext): void {
     this.#scan = new Scan(this.#registers, this.#dispi, context.clock);
-    context.claimPorts(R.MONO_BASE, R.MONO_LENGTH, byteWindow(this.#ports.range(R.MONO_BASE)));
-    context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, byteWindow(this.#ports.range(R.COLOR_BASE)));
-    context.claimPorts(R.DISPI_BASE, R.DISPI_LENGTH, this.#dispi);
+    context.claimPorts(R.MONO_BASE, R.MONO_LENGTH, this.#counted(byteWindow(this.#ports.range(R.MONO_BASE))));
+    context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, this.#counted(byteWindow(this.#ports.range(R.COLOR_BASE))));
+    context.claimPorts(R.DISPI_BASE, R.DISPI_LENGTH, this.#counted(this.#dispi));
     context.claimMemory(0xa0000, 0x20000, this.#aperture);
     this.#pci = context.addPciFunction(2, 0, {
       name: "VGA",
@@ -119,8 +121,20 @@ class Vga implements VgaDevice {
     this.#refresh();
   }
 
+  /** Every register write makes a new revision. */
+  #counted(window: IoWindow): IoWindow {
+    return {
+      read: (offset, size) => window.read(offset, size),
+      write: (offset, size, value) => {
+        this.#revision++;
+        window.write(offset, size, value);
+      },
+    };
+  }
+
   /** Brings what is derived from the registers up to date. */
   #refresh(): void {
+    this.#revision++;
     const dispi = this.#dispi;
     if (dispi.isActive && dispi.bitsPerPixel !== 4) this.#aperture.setPacked(dispi.bank);
     else this.#aperture.setPlanar(dispi.isActive ? dispi.bank : 0, dispi.isActive);
@@ -148,10 +162,37 @@ class Vga implements VgaDevice {
     if (this.#dispi.isActive) {
       renderDispi(this.#dispi, this.#vram, this.#words, this.#sizeBytes, this.#palette, pixels);
     } else {
-      const frame = this.#scan?.frame() ?? 0;
-      this.#picture.render(pixels, { isCursorOn: (frame & 8) === 0, isTextOn: (frame & 16) === 0 });
+      this.#picture.render(pixels, this.#blink());
     }
     return rgba;
+  }
+
+  #blink(): BlinkPhase {
+    const frame = this.#scan?.frame() ?? 0;
+    return { isCursorOn: (frame & 8) === 0, isTextOn: (frame & 16) === 0 };
+  }
+
+  scanout(): Scanout {
+    const dispi = this.#dispi;
+    const revision = this.#revision;
+    const { hostOffset } = this.#config.vram;
+    if (!dispi.isActive) {
+      // The CRTC reaches all of the first 64 KiB of each map, text modes their fonts too.
+      const lengthBytes = this.#picture.isOn ? Math.min(minimumBytes, this.#sizeBytes) : 0;
+      return { hostOffset, lengthBytes, revision, phase: this.#picture.phase(this.#blink()) };
+    }
+    const isPlanar = dispi.bitsPerPixel === 4;
+    const bytesPerPixel = isPlanar ? 1 : (dispi.bitsPerPixel + 7) >> 3;
+    const start = dispi.yOffset * dispi.pitch + dispi.xOffset * (isPlanar ? 0 : bytesPerPixel);
+    const bytes = start + dispi.heightPixels * dispi.pitch + (isPlanar ? dispi.xOffset : 0);
+    const scale = isPlanar ? 4 : 1;
+    const from = Math.min(start * scale, this.#sizeBytes) & ~3;
+    return {
+      hostOffset: hostOffset + from,
+      lengthBytes: Math.min(bytes * scale, this.#sizeBytes) - from,
+      revision,
+      phase: 0,
+    };
   }
 
   textCells(): TextCells | undefined {

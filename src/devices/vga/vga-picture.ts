@@ -76,6 +76,17 @@ export class VgaPicture {
     );
   }
 
+  /** `blink` as far as it shows: bit 0 a cursor that is on, bit 1 blinking text that is on. */
+  phase(blink: BlinkPhase): number {
+    if (!this.isOn || this.#r.isGraphics || !this.#isLit) return 0;
+    const { cr, ar } = this.#r;
+    const hasCursor =
+      (cr[R.CR0A_CURSOR_START] & R.CR0A_CURSOR_OFF) === 0 &&
+      (cr[R.CR0A_CURSOR_START] & 0x1f) <= (cr[R.CR0B_CURSOR_END] & 0x1f);
+    const hasBlink = (ar[R.AR10_MODE] & R.AR10_BLINK) !== 0;
+    return (hasCursor && blink.isCursorOn ? 1 : 0) | (hasBlink && blink.isTextOn ? 2 : 0);
+  }
+
   /** Draws into `pixels` (width × height); the palette is up to date. */
   render(pixels: Int32Array, blink: BlinkPhase): void {
     if (!this.#isLit) {
