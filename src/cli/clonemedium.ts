@@ -1,5 +1,5 @@
 /** clonemedium (clonehd, clonevdi) and convertfromraw (convertdd): one image's content in a new image. */
-import * as fs from "node:fs";
+import { rmSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import type { BlockBackend } from "../backend-api/block.ts";
 import { AnneauError } from "../base/errors.ts";
@@ -8,8 +8,9 @@ import { findOrOpenMedium, imageKinds } from "../config/open-medium.ts";
 import { editRegistry } from "../config/registry.ts";
 import { hostStatusOf, ResultError } from "../config/result-codes.ts";
 import { newUuid, parseUuid } from "../config/uuid.ts";
-import { copyMedium, createRaw, createVdi } from "../disk/create.ts";
+import { createRawInSteps, createVdiInSteps, type ImageContent } from "../disk/create.ts";
 import { openMedium } from "../disk/open.ts";
+import { isCancellation, runCancellable } from "./cancel.ts";
 import type { Command } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { option, parseArguments } from "./options.ts";
@@ -40,14 +41,19 @@ export const cloneCommand: Command = {
     const target = resolve(extname(to) === "" ? `${to}${format === "VDI" ? ".vdi" : ".img"}` : to);
     const uuid = newUuid();
     const isFixed = isFixedVariant(parsed.text("variant"));
-    await withProgress(terminal, "Cloning medium", (report) => {
+    await withProgress(terminal, "Cloning medium", async (report) => {
       const content = openSource(source.location, kind, source.format);
       try {
-        write(target, { format, isFixed, uuid, content, report });
+        await write(target, { format, isFixed, uuid, content, report });
       } finally {
         content.close();
       }
-      editRegistry((registry) => addMedium(registry.global, { uuid, kind, location: target, format }));
+      try {
+        editRegistry((registry) => addMedium(registry.global, { uuid, kind, location: target, format }));
+      } catch (error) {
+        rmSync(target, { force: true });
+        throw error;
+      }
     });
     terminal.out(`Clone medium created in format '${format}'. UUID: ${uuid}\n`);
     return undefined;
@@ -60,7 +66,7 @@ export const convertCommand: Command = {
     "stdin TARGET BYTES [--format VDI] [--variant Standard|Fixed]",
   ],
   about: "Makes an image of a raw one, or of bytes on standard input. It is not put on any list.",
-  run(args, terminal) {
+  async run(args, terminal) {
     const parsed = parseArguments(args, options);
     const [from, to, bytes, ...surplus] = parsed.positionals;
     if (from === undefined || to === undefined) throw new UsageError("Not enough parameters");
@@ -78,7 +84,13 @@ export const convertCommand: Command = {
       const { sizeBytes } = content;
       const size = `${sizeBytes} bytes (${Math.ceil(sizeBytes / 1048576)}MB)`;
       terminal.err(`Creating ${isFixed ? "fixed" : "dynamic"} image with size ${size}...\n`);
-      write(target, { format, isFixed, uuid: parseUuid(parsed.text("uuid")) ?? newUuid(), content, report: () => {} });
+      await write(target, {
+        format,
+        isFixed,
+        uuid: parseUuid(parsed.text("uuid")) ?? newUuid(),
+        content,
+        report: () => {},
+      });
     } finally {
       content.close();
     }
@@ -127,27 +139,14 @@ interface Target {
   readonly report: (fraction: number) => void;
 }
 
-function write(path: string, { format, isFixed, uuid, content, report }: Target): void {
+async function write(path: string, { format, isFixed, uuid, content, report }: Target): Promise<void> {
   const variant = isFixed ? "Fixed" : "Standard";
   const onProgress = (percent: number) => report(percent / 100);
   const sizeBytes = Math.ceil(content.sizeBytes / 512) * 512;
   try {
-    if (format === "VDI") {
-      createVdi(path, { sizeBytes, variant, uuid, content, onProgress });
-      return;
-    }
-    createRaw(path, { sizeBytes, variant: "Standard" });
-    try {
-      const target = openMedium(path, { kind: "disk", readOnly: false, format: "RAW" });
-      try {
-        copyMedium(content, target, onProgress);
-      } finally {
-        target.close();
-      }
-    } catch (error) {
-      fs.rmSync(path, { force: true });
-      throw error;
-    }
+    if (format === "VDI")
+      await runCancellable(createVdiInSteps(path, { sizeBytes, variant, uuid, content, onProgress }));
+    else await runCancellable(createRawInSteps(path, { sizeBytes, variant: "Standard", content, onProgress }));
   } catch (error) {
     throw imageError(error, path, "create");
   }
@@ -156,48 +155,58 @@ function write(path: string, { format, isFixed, uuid, content, report }: Target)
 function imageError(error: unknown, path: string, doing: string): unknown {
   if (!(error instanceof AnneauError) || error instanceof ResultError) return error;
   const isTaken = /exists already/.test(error.message);
-  const status = isTaken ? "VERR_ALREADY_EXISTS" : (hostStatusOf(error) ?? error.message);
+  const status = isCancellation(error)
+    ? "VERR_CANCELLED"
+    : isTaken
+      ? "VERR_ALREADY_EXISTS"
+      : (hostStatusOf(error) ?? error.message);
   const what = `Could not ${doing} the medium storage unit '${path}' (${status})`;
   return new ResultError("VBOX_E_FILE_ERROR", "MediumWrap", what, { cause: error });
 }
 
 /** Standard input as a medium that is read once, in order; where it ends early the rest is zeros. */
-function standardInput(sizeBytes: number): BlockBackend {
+function standardInput(sizeBytes: number): ImageContent {
+  const input = process.stdin;
   let position = 0;
+  let hasEnded = false;
+  let waiting: () => void = () => {};
+  input.on("end", () => {
+    hasEnded = true;
+  });
+  for (const event of ["readable", "end", "error", "close"]) input.on(event, () => waiting());
+  const parts: Buffer[] = [];
+  let held = 0;
   return {
     sizeBytes: Math.ceil(sizeBytes / 512) * 512,
     readOnly: true,
+    async whenReady(lengthBytes) {
+      const wanted = Math.max(0, Math.min(lengthBytes, sizeBytes - position));
+      while (held < wanted && !hasEnded && !input.destroyed) {
+        const next: Buffer | null = input.read(Math.min(wanted - held, input.readableLength || 1));
+        if (next !== null) {
+          parts.push(next);
+          held += next.length;
+          continue;
+        }
+        await new Promise<void>((resolve) => {
+          waiting = resolve;
+        });
+      }
+    },
     read(offsetBytes, target, done) {
       if (offsetBytes !== position) {
         done(false);
         return;
       }
-      const wanted = Math.max(0, Math.min(target.length, sizeBytes - position));
-      let filled = 0;
-      while (filled < wanted) {
-        const count = readAvailable(target, filled, wanted - filled);
-        if (count === 0) break;
-        filled += count;
-      }
-      target.fill(0, filled);
+      const bytes = Buffer.concat(parts.splice(0));
+      held = 0;
+      target.set(bytes);
+      target.fill(0, bytes.length);
       position += target.length;
       done(true);
     },
     write: (_offsetBytes, _source, done) => done(false),
     flush: (done) => done(true),
-    close: () => {},
+    close: () => input.destroy(),
   };
-}
-
-function readAvailable(target: Uint8Array, offset: number, length: number): number {
-  for (;;) {
-    try {
-      return fs.readSync(0, target, offset, length, null);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "EOF") return 0;
-      if (code !== "EAGAIN") throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
 }

@@ -6,9 +6,10 @@ import { addMedium } from "../config/media-registry.ts";
 import { editRegistry } from "../config/registry.ts";
 import { hostStatusOf, ResultError } from "../config/result-codes.ts";
 import { newUuid } from "../config/uuid.ts";
+import { isCancellation, runCancellable } from "./cancel.ts";
 import { type Command, noneLeft } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
-import { option, parseArguments } from "./options.ts";
+import { option, type ParsedArguments, parseArguments } from "./options.ts";
 import { withProgress } from "./progress.ts";
 import { takeKind } from "./showmediuminfo.ts";
 
@@ -42,8 +43,7 @@ export const command: Command = {
     }
     const filename = parsed.text("filename");
     if (!filename) throw new UsageError("Parameter --filename is required");
-    const sizeBytes = parsed.integer("sizebyte") ?? (parsed.integer("size") ?? 0) * 1048576;
-    if (!(sizeBytes > 0)) throw new UsageError("Parameter --size is required");
+    const sizeBytes = wantedBytes(parsed);
     const wanted = (parsed.text("format") ?? (kind === "hdd" ? "VDI" : "RAW")).toLowerCase();
     if (!Object.hasOwn(formats, wanted)) {
       throw new CommandError(`The medium format '${parsed.text("format")}' is not available in this version of Anneau`);
@@ -52,13 +52,13 @@ export const command: Command = {
     if (kind !== "hdd" && format !== "RAW") throw new CommandError(`A ${kind} image cannot have the format ${format}`);
     const variant = parseVariant(parsed.text("variant"));
     const path = resolve(extname(filename) === "" ? `${filename}${kind === "dvd" ? ".iso" : extension}` : filename);
-    const { createRaw, createVdi } = await import("../disk/create.ts");
+    const { createRawInSteps, createVdiInSteps } = await import("../disk/create.ts");
     const uuid = newUuid();
-    await withProgress(terminal, "Creating medium", (report) => {
+    await withProgress(terminal, "Creating medium", async (report) => {
       try {
         const onProgress = (percent: number) => report(percent / 100);
-        if (format === "VDI") createVdi(path, { sizeBytes, variant, uuid, onProgress });
-        else createRaw(path, { sizeBytes, variant });
+        if (format === "VDI") await runCancellable(createVdiInSteps(path, { sizeBytes, variant, uuid, onProgress }));
+        else await runCancellable(createRawInSteps(path, { sizeBytes, variant, onProgress }));
       } catch (error) {
         throw creationError(error, path);
       }
@@ -74,6 +74,15 @@ export const command: Command = {
   },
 };
 
+function wantedBytes(parsed: ParsedArguments): number {
+  const name = parsed.has("sizebyte") ? "sizebyte" : "size";
+  const value = parsed.integer(name);
+  if (value === undefined) throw new UsageError("Parameter --size is required");
+  if (value <= 0)
+    throw new UsageError(`Invalid value for option '--${name}': '${parsed.text(name)}' (must be more than 0)`);
+  return name === "size" ? value * 1048576 : value;
+}
+
 function parseVariant(text: string | undefined): "Standard" | "Fixed" {
   let variant: "Standard" | "Fixed" = "Standard";
   for (const word of (text ?? "Standard").toLowerCase().split(",")) {
@@ -88,7 +97,7 @@ function parseVariant(text: string | undefined): "Standard" | "Fixed" {
 function creationError(error: unknown, path: string): unknown {
   if (!(error instanceof AnneauError) || error instanceof ResultError) return error;
   const isTaken = /exists already/.test(error.message);
-  const status = isTaken ? "VERR_ALREADY_EXISTS" : hostStatusOf(error);
+  const status = isCancellation(error) ? "VERR_CANCELLED" : isTaken ? "VERR_ALREADY_EXISTS" : hostStatusOf(error);
   return new ResultError(
     status ? "VBOX_E_FILE_ERROR" : "E_INVALIDARG",
     "MediumWrap",

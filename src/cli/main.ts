@@ -67,7 +67,10 @@ async function report(error: unknown, terminal: Terminal, args: readonly string[
     terminal.err(`${banner()}${program}: error: ${error.message}\n\n${lines}`);
     return exitCodes.syntax;
   }
-  const doing = args.slice(0, 2).join(" ");
+  // The command and what it was about: a VM, a file.
+  const [name, ...rest] = args;
+  const subject = rest.find((argument) => !argument.startsWith("-"));
+  const doing = subject === undefined ? name : `${name} ${subject}`;
   for (const line of errorLines(error, doing)) terminal.err(`${program}: error: ${line}\n`);
   return (error as { exitCode?: number }).exitCode ?? exitCodes.failure;
 }

@@ -1,5 +1,6 @@
 /** Progress on stderr, as VirtualBox draws it: `0%...10%...` up to `100%`, or the code of what went wrong. */
 import { ResultError } from "../config/result-codes.ts";
+import { isCancellation } from "./cancel.ts";
 import type { Terminal } from "./command.ts";
 
 export class Progress {
@@ -32,7 +33,8 @@ export class Progress {
 
   fail(error: unknown): void {
     if (this.terminal.isDetailedProgress || this.shown === 100) return;
-    this.terminal.err(`${error instanceof ResultError ? error.code : "NS_ERROR_FAILURE"}\n`);
+    const end = error instanceof ResultError ? error.code : "NS_ERROR_FAILURE";
+    this.terminal.err(`${isCancellation(error) ? "CANCELED" : end}\n`);
   }
 }
 

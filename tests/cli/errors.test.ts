@@ -52,6 +52,12 @@ test("a missing VM has VirtualBox's three lines", () => {
     "Could not find a registered machine with UUID {11111111-1111-4111-8111-111111111111}",
   );
   expect(box.anneau("showvminfo", "nope").stderr).toMatch(/^anneau: error: Could not find/);
+  // Whatever comes first, the context is the command and its subject.
+  for (const args of [
+    ["--nologo", "showvminfo", "--machinereadable", "nope"],
+    ["showvminfo", "--machinereadable", "nope"],
+  ])
+    expect(refused(box, ...args).stderr).toContain('VBoxManage: error: Context: "showvminfo nope"\n');
 });
 
 test("syntax errors: banner, line, usage on stderr, exit code 2", () => {
@@ -66,6 +72,12 @@ test("syntax errors: banner, line, usage on stderr, exit code 2", () => {
     [["modifyvm", "vm", "--acpi", "maybe"], "Invalid argument format for option '--acpi': 'maybe'"],
     [["modifyvm", "vm", "--uart5", "0x3f8", "4"], "Invalid slot number in option '--uart5' (must be in range [1, 4])"],
     [["createhd", "--filename", "x"], "Parameter --size is required"],
+    [["createhd", "--filename", "x", "--size", "0"], "Invalid value for option '--size': '0' (must be more than 0)"],
+    [["createhd", "--filename", "x", "--size", "-5"], "Invalid value for option '--size': '-5' (must be more than 0)"],
+    [
+      ["createhd", "--filename", "x", "--sizebyte=0"],
+      "Invalid value for option '--sizebyte': '0' (must be more than 0)",
+    ],
     [["storagectl", "vm"], "Storage controller name not specified"],
     [["list"], 'Missing subcommand for "list" command'],
     [["list", "nonsense"], "Invalid parameter 'nonsense'"],
