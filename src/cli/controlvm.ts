@@ -2,30 +2,33 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findMachine } from "../config/machine-lookup.ts";
 import { sessionOf } from "../config/machine-session.ts";
 import { fileError } from "../config/result-codes.ts";
-import type { VboxFile } from "../config/vbox-file.ts";
 import type { ControlClient } from "../control/client.ts";
 import { untypable } from "../display/us-keyboard.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
-import { asResultError, connect } from "./live-machine.ts";
+import { asResultError, connect, findRunning, type RunningMachine } from "./live-machine.ts";
 import { withProgress } from "./progress.ts";
 
-type Verb = (client: ControlClient, args: readonly string[], terminal: Terminal, vbox: VboxFile) => Promise<void>;
+type Verb = (
+  client: ControlClient,
+  args: readonly string[],
+  terminal: Terminal,
+  machine: RunningMachine,
+) => Promise<void>;
 
 const powerOffPatienceMs = 60_000;
 /** What a line of a guest's keyboard buffer takes; longer texts go in pieces. */
 const textPieceLength = 500;
 
 const verbs: Readonly<Record<string, Verb>> = {
-  poweroff: (client, args, terminal, vbox) => {
+  poweroff: (client, args, terminal, { settingsPath }) => {
     none(args);
     return withProgress(terminal, "Powering off", async () => {
       await client.request("poweroff", {}, powerOffPatienceMs);
       // Whoever comes next finds the VM off and unlocked.
-      for (let waitedMs = 0; sessionOf(vbox.path).kind === "alive" && waitedMs < 10_000; waitedMs += 10)
+      for (let waitedMs = 0; sessionOf(settingsPath).kind === "alive" && waitedMs < 10_000; waitedMs += 10)
         await sleep(10);
     });
   },
@@ -84,16 +87,14 @@ export const command: Command = {
     const [id, verb, ...rest] = args;
     if (id === undefined) throw new UsageError("VM name not specified");
     if (verb === undefined) throw new UsageError('Missing subcommand for "controlvm" command');
-    const vbox = findMachine(id);
     if (!Object.hasOwn(verbs, verb)) {
       if (!unavailable.test(verb)) throw new UsageError(`Invalid parameter '${verb}'`);
       throw new CommandError(`'controlvm ${verb}' is not available in this version of Anneau`);
     }
-    if (sessionOf(vbox.path).kind !== "alive")
-      throw new CommandError(`Machine '${vbox.name}' is not currently running.`);
-    const client = await reach(vbox);
+    const machine = await findRunning(id);
+    const client = await reach(machine);
     try {
-      await verbs[verb](client, rest, terminal, vbox);
+      await verbs[verb](client, rest, terminal, machine);
     } catch (error) {
       throw asResultError(error);
     } finally {
@@ -108,12 +109,12 @@ const unavailable =
   /^(savestate|reboot|shutdown|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|guestmemoryballoon|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrde|vrdeport|vrdeproperty|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|cpuexecutioncap|vm-process-priority|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
-async function reach(vbox: VboxFile): Promise<ControlClient> {
+async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await connect(vbox.uuid);
+      return await connect(uuid);
     } catch (error) {
-      if (attempt >= 50 || sessionOf(vbox.path).kind !== "alive") throw error;
+      if (attempt >= 50 || sessionOf(settingsPath).kind !== "alive") throw error;
       await sleep(100);
     }
   }

@@ -6,7 +6,7 @@ import { osTypes } from "../config/os-types.ts";
 import { ResultError } from "../config/result-codes.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
-import { currentState } from "./live-machine.ts";
+import { currentState, liveStatusOf } from "./live-machine.ts";
 import { option, parseArguments } from "./options.ts";
 
 interface ListOptions {
@@ -82,9 +82,9 @@ export const command: Command = {
 };
 
 /** VirtualBox's meaning: runs or is paused; a machine in guru meditation has a process, but does not run. */
-async function isRunning({ settings }: FoundMachine): Promise<boolean> {
-  if (settings instanceof ResultError) return false;
-  const { state } = await currentState(settings);
+async function isRunning({ entry, settings }: FoundMachine): Promise<boolean> {
+  const { state } =
+    settings instanceof ResultError ? ((await liveStatusOf(entry.uuid)) ?? {}) : await currentState(settings);
   return state === "running" || state === "paused";
 }
 

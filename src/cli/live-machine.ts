@@ -1,10 +1,14 @@
 /** What a running VM's process tells about itself. Talks to its control socket; never waits long for a busy one. */
 
+import { findMachine, registeredMachines } from "../config/machine-lookup.ts";
+import { sessionOf } from "../config/machine-session.ts";
 import { type MachineState, recordedState, stateTexts } from "../config/machine-state.ts";
 import { type ResultCode, ResultError, resultCodes } from "../config/result-codes.ts";
+import { parseUuid } from "../config/uuid.ts";
 import type { VboxFile } from "../config/vbox-file.ts";
 import type { ControlClient } from "../control/client.ts";
 import type { MachineStatus } from "../control/messages.ts";
+import { CommandError } from "./errors.ts";
 
 /** The reply to the control protocol's `status`. */
 export type LiveStatus = MachineStatus;
@@ -34,6 +38,42 @@ export async function liveStatus(vbox: VboxFile): Promise<LiveStatus | undefined
   } catch {
     return undefined;
   }
+}
+
+/** A VM that runs, its settings readable or not: a running VM's folder may be gone. */
+export interface RunningMachine {
+  readonly uuid: string;
+  readonly name: string;
+  readonly settingsPath: string;
+}
+
+/** What the process of a VM whose settings cannot be read says; undefined when none runs it. */
+export async function liveStatusOf(uuid: string): Promise<LiveStatus | undefined> {
+  try {
+    const client = await connect(uuid);
+    try {
+      return await client.request("status", {});
+    } finally {
+      client.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** The running VM with that name or UUID. Errors: none is registered, its settings cannot be read, it does not run. */
+export async function findRunning(id: string): Promise<RunningMachine> {
+  const machines = registeredMachines();
+  const uuid = parseUuid(id);
+  for (const { entry, settings } of machines) {
+    if (!(settings instanceof ResultError) || (uuid !== undefined && entry.uuid !== uuid)) continue;
+    const status = await liveStatusOf(entry.uuid);
+    if (status !== undefined && (entry.uuid === uuid || status.name === id))
+      return { uuid: entry.uuid, name: status.name, settingsPath: entry.path };
+  }
+  const { uuid: found, name, path } = findMachine(id);
+  if (sessionOf(path).kind !== "alive") throw new CommandError(`Machine '${name}' is not currently running.`);
+  return { uuid: found, name, settingsPath: path };
 }
 
 /** The VM's state: what its process says, else what is on record; a process that does not answer yet is starting. */

@@ -56,6 +56,8 @@ export const command: Command = {
         return medium;
       });
     if (parsed.has("move")) {
+      // With a listener a signal waits until the file is in one place.
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
       const { uuid } = await withProgress(terminal, "Moving medium", change);
       terminal.out(`Move medium with UUID ${uuid} finished\n`);
       return undefined;
@@ -93,8 +95,14 @@ function moveFile(medium: KnownMedium, target: string): void {
       fs.renameSync(medium.location, target);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-      fs.copyFileSync(medium.location, target, fs.constants.COPYFILE_EXCL);
-      fs.rmSync(medium.location);
+      try {
+        fs.copyFileSync(medium.location, target, fs.constants.COPYFILE_EXCL);
+        fs.unlinkSync(medium.location);
+      } catch (failure) {
+        // Half a copy, or one too many.
+        if ((failure as NodeJS.ErrnoException).code !== "EEXIST") fs.rmSync(target, { force: true });
+        throw failure;
+      }
     }
   } catch (error) {
     throw fileError(error, "Could not move the medium to", target, "MediumWrap");

@@ -1,13 +1,18 @@
 /** unregistervm: forgets a VM, with --delete also its files and the hard disks only it uses. */
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { lookUpMachine } from "../config/machine-lookup.ts";
-import { refuseWhileRunning, sessionLockPath } from "../config/machine-session.ts";
+import { alreadyLocked, refuseWhileRunning, sessionLockPath } from "../config/machine-session.ts";
 import { MediaIndex, removeMedium } from "../config/media-registry.ts";
 import { editRegistry, type Registry } from "../config/registry.ts";
 import { fileError, ResultError } from "../config/result-codes.ts";
 import { allAttachments } from "../config/storage-settings.ts";
 import { hasOwnFolder, type VboxFile } from "../config/vbox-file.ts";
+import { removeDeadSocket } from "../control/local-socket.ts";
+import { socketPathOf } from "../control/socket-path.ts";
+import { removeDeadLocks } from "../disk/lock.ts";
 import { type Command, onlyOne } from "./command.ts";
+import { liveStatusOf } from "./live-machine.ts";
 import { option, parseArguments } from "./options.ts";
 import { withProgress } from "./progress.ts";
 
@@ -20,29 +25,38 @@ export const command: Command = {
     const parsed = parseArguments(args, [option("delete", "switch"), option("delete-all", "switch")]);
     const id = onlyOne(parsed.positionals, "VM name");
     const isDeleting = parsed.has("delete") || parsed.has("delete-all");
-    if (!isDeleting) {
-      editRegistry((registry) => {
-        const { entry, settings } = lookUpMachine(id, registry);
-        if (!(settings instanceof ResultError)) refuseWhileRunning(settings.path, settings.name);
-        registry.removeMachine(entry.uuid);
-      });
-      return undefined;
-    }
     let files: string[] = [];
-    const vbox = editRegistry((registry) => {
+    let media: string[] = [];
+    const before = lookUpMachine(id);
+    // A process whose settings are gone cannot be seen by its lock.
+    if (before.settings instanceof ResultError && (await liveStatusOf(before.entry.uuid)) !== undefined)
+      throw alreadyLocked(id);
+    const { uuid, vbox } = editRegistry((registry) => {
       const { entry, settings } = lookUpMachine(id, registry);
-      if (settings instanceof ResultError) throw settings;
+      if (settings instanceof ResultError) {
+        if (isDeleting) throw settings;
+        registry.removeMachine(entry.uuid);
+        return { uuid: entry.uuid, vbox: undefined };
+      }
       refuseWhileRunning(settings.path, settings.name);
-      files = disksToDelete(registry, settings);
+      media = attachedFiles(new MediaIndex(registry), settings);
+      if (isDeleting) {
+        files = [...disksToDelete(registry, settings), ...machineFiles(settings)];
+        for (const file of files) refuseUndeletable(file);
+      }
       registry.removeMachine(entry.uuid);
-      return settings;
+      return { uuid: entry.uuid, vbox: settings };
     });
+    // What a killed process left behind.
+    await removeDeadSocket(socketPathOf(uuid));
+    for (const file of media) removeDeadLocks(file);
+    if (vbox === undefined || !isDeleting) return undefined;
     await withProgress(terminal, "Deleting the VM's files", (report) => {
       for (const [index, file] of files.entries()) {
         remove(file);
         report((index + 1) / (files.length + 1));
       }
-      deleteMachineFiles(vbox);
+      removeEmptyFolders(vbox);
     });
     return undefined;
   },
@@ -67,11 +81,35 @@ function disksToDelete(registry: Registry, vbox: VboxFile): string[] {
   return [...files];
 }
 
-function deleteMachineFiles(vbox: VboxFile): void {
-  if (vbox.stateFile) remove(vbox.stateFile);
-  for (const path of [vbox.path, `${vbox.path}-prev`, sessionLockPath(vbox.path), vbox.nvramFile]) remove(path);
-  for (const name of list(vbox.logFolder))
-    if (/^VBox(Hardening|UI)?\.log(\.[0-9]+)?$/.test(name)) remove(`${vbox.logFolder}/${name}`);
+/** Images in the VM's drives. */
+function attachedFiles(index: MediaIndex, vbox: VboxFile): string[] {
+  return allAttachments(vbox.machine).flatMap(({ imageUuid }) => {
+    const medium = imageUuid === undefined ? undefined : index.byUuid(imageUuid);
+    return medium === undefined ? [] : [medium.location];
+  });
+}
+
+/** The VM's own files, present or not. */
+function machineFiles(vbox: VboxFile): string[] {
+  const logs = list(vbox.logFolder).filter((name) => /^VBox(Hardening|UI)?\.log(\.[0-9]+)?$/.test(name));
+  return [
+    ...(vbox.stateFile ? [vbox.stateFile] : []),
+    ...[vbox.path, `${vbox.path}-prev`, sessionLockPath(vbox.path), vbox.nvramFile],
+    ...logs.map((name) => `${vbox.logFolder}/${name}`),
+  ];
+}
+
+/** Before anything is deleted or forgotten: the folder of a file that is there can be written. */
+function refuseUndeletable(path: string): void {
+  if (!fs.existsSync(path)) return;
+  try {
+    fs.accessSync(dirname(path), fs.constants.W_OK);
+  } catch (error) {
+    throw fileError(error, "Could not delete the file", path, "MachineWrap");
+  }
+}
+
+function removeEmptyFolders(vbox: VboxFile): void {
   removeIfEmpty(vbox.logFolder);
   if (vbox.snapshotFolder.startsWith(vbox.folder)) removeIfEmpty(vbox.snapshotFolder);
   if (hasOwnFolder(vbox)) removeIfEmpty(vbox.folder);

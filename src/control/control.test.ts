@@ -12,7 +12,7 @@ const typed: string[] = [];
 
 const none = () => ({});
 const handlers: ControlHandlers = {
-  status: () => ({ state: "running", sessionName: "headless", pid: 1, uptimeMs: 2 }),
+  status: () => ({ state: "running", name: "t", sessionName: "headless", pid: 1, uptimeMs: 2 }),
   poweroff: none,
   reset: () => {
     throw new ControlError("no", "VBOX_E_INVALID_VM_STATE");

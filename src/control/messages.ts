@@ -15,6 +15,8 @@ export type MachineProcessState =
 
 export interface MachineStatus {
   readonly state: MachineProcessState;
+  /** The VM's name as the process read it at start. */
+  readonly name: string;
   /** headless, gui … as startvm was told. */
   readonly sessionName: string;
   readonly pid: number;

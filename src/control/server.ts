@@ -7,6 +7,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { AnneauError } from "../base/errors.ts";
 import { ControlError } from "./client.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { removeDeadSocket } from "./local-socket.ts";
 import { type ControlRequestName, type ControlRequests, MAX_REQUEST_BYTES, type ReplyLine } from "./messages.ts";
 import { prepareSocketFolder } from "./socket-path.ts";
 
@@ -30,10 +31,10 @@ export class ControlServer {
     this.#path = path;
   }
 
-  /** Listens at `path`, replacing a socket that a dead process left: the caller is the only one that may. */
+  /** Listens at `path`, replacing a socket that a dead process left; AnneauError if a living one listens there. */
   static async listen(path: string, handlers: ControlHandlers): Promise<ControlServer> {
     prepareSocketFolder();
-    rmSync(path, { force: true });
+    await removeDeadSocket(path);
     const server = createServer();
     const control = new ControlServer(server, path);
     server.on("connection", (socket) => control.#serve(socket, handlers));

@@ -7,9 +7,9 @@
  * container is never taken over: its pid says nothing here.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { accessSync, constants, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { reasonOf } from "./image-file.ts";
 import { describeOwner, type LockOwner, livingOwner, type OwnerLock, tryLock } from "./owner-lock.ts";
@@ -47,6 +47,23 @@ export function mediumLockState(
   const places = lockPlaces(imagePath, options.fallbackFolder);
   if (places.some((place) => livingOwner(place) !== undefined)) return "locked write";
   return livingReader(places) === undefined ? "unlocked" : "locked read";
+}
+
+/** Removes the locks that dead processes left on the image. Living ones stay. */
+export function removeDeadLocks(imagePath: string, options: { readonly fallbackFolder?: string } = {}): void {
+  let places: string[];
+  try {
+    places = lockPlaces(imagePath, options.fallbackFolder);
+  } catch {
+    // There is no image, so nobody can look for its locks.
+    places = [resolve(imagePath) + suffix];
+  }
+  for (const place of places) {
+    if (!existsSync(place)) continue;
+    const attempt = tryLock(place);
+    if ("lock" in attempt) attempt.lock.release();
+  }
+  livingReader(places);
 }
 
 const suffix = ".anneau-lock";
@@ -118,6 +135,7 @@ function isWritableFolder(folder: string): boolean {
 
 /** A living reader of the image; files of dead readers are removed on the way. */
 function livingReader(places: readonly string[]): LockOwner | undefined {
+  let living: LockOwner | undefined;
   for (const place of places) {
     let names: string[];
     try {
@@ -130,12 +148,12 @@ function livingReader(places: readonly string[]): LockOwner | undefined {
       if (!name.startsWith(`${basename(place)}-r-`) || !/-r-\d+-[0-9a-f]{12}$/.test(name)) continue;
       const path = join(dirname(place), name);
       const owner = livingOwner(path);
-      if (owner !== undefined) return owner;
       // A reader's name is used once: nobody can be taking this one over.
-      rmSync(path, { force: true });
+      if (owner === undefined) rmSync(path, { force: true });
+      else living ??= owner;
     }
   }
-  return undefined;
+  return living;
 }
 
 function sleepMs(durationMs: number): void {

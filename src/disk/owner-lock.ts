@@ -18,6 +18,8 @@ export interface LockOwner extends ProcessIdentity {
 export interface OwnerLock {
   readonly path: string;
   readonly owner: LockOwner;
+  /** Whether the lock file is there and still ours: a folder may vanish under its owner. */
+  isHeld(): boolean;
   /** Removes the lock file if it is still ours. May be called twice. */
   release(): void;
 }
@@ -83,6 +85,7 @@ function heldLock(path: string, owner: LockOwner): OwnerLock {
   return {
     path,
     owner,
+    isHeld: () => isHeld && readOwner(path)?.instance === owner.instance,
     release() {
       if (!isHeld) return;
       isHeld = false;

@@ -42,8 +42,14 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
   };
   return {
     status: async () => {
-      const { state, sessionName, startedMs } = vm;
-      const status = { state, sessionName, pid: process.pid, uptimeMs: Math.round(performance.now() - startedMs) };
+      const { state, name, sessionName, startedMs } = vm;
+      const status = {
+        state,
+        name,
+        sessionName,
+        pid: process.pid,
+        uptimeMs: Math.round(performance.now() - startedMs),
+      };
       if (state !== "running" && state !== "paused") return status;
       const { widthPixels, heightPixels, bitsPerPixel } = await vm.machine.request("videoMode");
       return { ...status, video: { width: widthPixels, height: heightPixels, bitsPerPixel } };

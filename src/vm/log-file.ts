@@ -4,14 +4,14 @@
  * cannot fill the disk.
  */
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Logger } from "../base/logger.ts";
 
 const MAX_BYTES = 64 << 20;
 
 export class LogFile implements Logger {
   readonly path: string;
-  readonly #fd: number;
+  #fd: number;
   readonly #startMs = performance.now();
   #bytes = 0;
 
@@ -21,6 +21,15 @@ export class LogFile implements Logger {
     this.path = join(folder, "VBox.log");
     rotate(this.path, Math.max(0, history));
     this.#fd = openSync(this.path, "w");
+  }
+
+  /** Goes on in a new file where the old one was deleted together with its folder. */
+  reopen(): void {
+    if (existsSync(this.path)) return;
+    mkdirSync(dirname(this.path), { recursive: true });
+    const fd = openSync(this.path, "a");
+    closeSync(this.#fd);
+    this.#fd = fd;
   }
 
   info(text: string): void {

@@ -4,12 +4,13 @@
  * sockets at the given path; TCP servers listen on 127.0.0.1.
  */
 import { execFileSync } from "node:child_process";
-import { closeSync, lstatSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { UartMode } from "../config/port-settings.ts";
+import { removeDeadSocket } from "../control/local-socket.ts";
 import type { UartHost } from "./uart-host.ts";
 
 const RECONNECT_MS = 1000;
@@ -113,7 +114,7 @@ async function serve(
       log.info(`serial port '${name}': disconnected`);
     });
   });
-  if ("path" in address) removeDeadSocket(address.path);
+  if ("path" in address) await removeDeadSocket(address.path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
       reject(new AnneauError(`cannot listen on '${name}' for a serial port (${error.code})`, { cause: error })),
@@ -124,15 +125,6 @@ async function serve(
     current?.destroy();
     server.close();
   };
-}
-
-/** A socket file that an earlier run left; never anything else. */
-function removeDeadSocket(path: string): void {
-  try {
-    if (lstatSync(path).isSocket()) rmSync(path);
-  } catch {
-    // Not there, which is best.
-  }
 }
 
 function keepConnected(uart: UartHost, name: string, dial: () => Socket, log: Logger): Unplug {

@@ -4,6 +4,7 @@
  * gurumeditation until it is switched off; a machine thread that failed is aborted. Killed outright, the process leaves its session
  * lock behind, by which everybody sees that the run was aborted.
  */
+import { existsSync } from "node:fs";
 import { AnneauError } from "../base/errors.ts";
 import { takeSession } from "../config/machine-session.ts";
 import { describeMachine } from "../config/machine-spec.ts";
@@ -23,6 +24,8 @@ import { plugUart, type Unplug } from "./uart-plugs.ts";
 const DEFAULT_LOG_HISTORY = 3;
 /** A machine thread that does not power off in this time is ended the hard way. */
 const POWER_OFF_MS = 10_000;
+/** How often the settings file is looked for. */
+const WATCH_MS = 2000;
 
 export interface VmProcessOptions {
   readonly settingsPath: string;
@@ -34,12 +37,15 @@ export interface VmProcessOptions {
 
 export class VmProcess {
   readonly sessionName: string;
+  readonly name: string;
   readonly log: LogFile;
   readonly startedMs = performance.now();
   /** Settles with the process's exit code when everything is on record and released. */
   readonly done: Promise<number>;
   readonly #settingsPath: string;
-  readonly #session: OwnerLock;
+  #session: OwnerLock;
+  #hasSettings = true;
+  #watch: NodeJS.Timeout | undefined;
   #state: MachineProcessState = "starting";
   #machine: MachineThreadClient | undefined;
   #control: ControlServer | undefined;
@@ -51,6 +57,7 @@ export class VmProcess {
   private constructor(options: VmProcessOptions, vbox: VboxFile, session: OwnerLock) {
     this.sessionName = options.sessionName;
     this.#settingsPath = options.settingsPath;
+    this.name = vbox.name;
     this.#session = session;
     const history = Number(loadRegistry().systemProperty("LogHistoryCount") ?? DEFAULT_LOG_HISTORY);
     this.log = new LogFile(vbox.logFolder, Number.isInteger(history) && history >= 0 ? Math.min(history, 99) : 3);
@@ -153,6 +160,7 @@ export class VmProcess {
       },
       onReset: () => log.info("the machine was reset"),
     });
+    this.#watch = setInterval(() => this.#watchSettings(), WATCH_MS);
     this.#state = options.startPaused ? "paused" : "running";
     log.info(`the machine is ${this.#state}`);
     this.#machine.ended.then(
@@ -178,9 +186,33 @@ export class VmProcess {
     this.#recorded = this.#end("poweroff");
   }
 
+  /**
+   * A VM whose settings file or folder vanishes runs on, as under VirtualBox: what it needs is open, and its socket still
+   * takes requests. When the settings are back, so is the mark that a process runs this VM.
+   */
+  #watchSettings(): void {
+    try {
+      const hasSettings = existsSync(this.#settingsPath);
+      if (hasSettings && !this.#session.isHeld()) {
+        this.#session = takeSession(this.#settingsPath, this.name);
+        this.log.reopen();
+      }
+      if (hasSettings !== this.#hasSettings)
+        this.log.warn(
+          hasSettings
+            ? `the settings file '${this.#settingsPath}' is back`
+            : `the settings file '${this.#settingsPath}' is gone: the machine runs on, its state cannot be recorded`,
+        );
+      this.#hasSettings = hasSettings;
+    } catch (error) {
+      this.log.error(`cannot look after the settings file: ${(error as Error).message}`);
+    }
+  }
+
   /** Puts the end on record, releases everything, lets the process go. */
   async #end(state: "poweroff" | "aborted"): Promise<void> {
     this.#state = "stopping";
+    clearInterval(this.#watch);
     try {
       editVbox(this.#settingsPath, (file) => {
         file.isAborted = state === "aborted";
@@ -202,6 +234,7 @@ export class VmProcess {
   }
 
   async #release(): Promise<void> {
+    clearInterval(this.#watch);
     for (const unplug of this.#unplugs.splice(0)) unplug();
     await this.#control?.close();
     this.#control = undefined;

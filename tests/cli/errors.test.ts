@@ -331,6 +331,26 @@ test("folders that cannot be written", () => {
   chmodSync(box.path("registry"), 0o755);
 });
 
+test("a read-only file system: nothing changes, and the status name says why", () => {
+  const box = machine();
+  box.ok("createhd", "--filename", "VirtualBox VMs/vm/vm.vdi", "--size", "10");
+  box.ok(...attach("VirtualBox VMs/vm/vm.vdi"));
+  const before = snapshot(box.home);
+  const cases: string[][] = [
+    ["unregistervm", "vm", "--delete"],
+    ["modifyvm", "vm", "--memory", "64"],
+    ["createhd", "--filename", "VirtualBox VMs/vm/new.vdi", "--size", "10"],
+    ["modifymedium", "VirtualBox VMs/vm/vm.vdi", "--move", "elsewhere.vdi"],
+  ];
+  for (const args of cases) {
+    const { code, stderr } = box.onReadOnly("VirtualBox VMs/vm", ...args);
+    expect([code, stderr], args.join(" ")).toEqual([1, expect.stringContaining("(VERR_WRITE_PROTECT)")]);
+    expect(stderr).toContain("Details: code VBOX_E_FILE_ERROR (0x80bb0004)");
+    expect(snapshot(box.home)).toEqual(before);
+  }
+  expect(box.ok("list", "vms")).toContain('"vm"');
+});
+
 test("a full disk: nothing changes and nothing is left behind", () => {
   // A limit of no bytes a file stands for it: every write of a file fails.
   const box = machine();

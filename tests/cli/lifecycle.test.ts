@@ -1,5 +1,5 @@
 /** A VM's life on the command line: start, pause, keys, pictures, power off, and what happens to a killed one. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { sessionOf } from "../../src/config/machine-session.ts";
@@ -126,6 +126,59 @@ test("a killed VM process is aborted, holds nothing, and starts again", async ()
   expect(left).toEqual([]);
 });
 
+test("a killed VM that is unregistered leaves no socket and no locks", async () => {
+  const { box, pid } = machine();
+  box.ok("createhd", "--filename", "vm.vdi", "--size", "10");
+  box.write("one.iso", discImage(40));
+  box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
+  const attach = ["storageattach", "vm", "--storagectl", "IDE", "--device", "0"];
+  box.ok(...attach, "--port", "0", "--type", "hdd", "--medium", "vm.vdi");
+  box.ok(...attach, "--port", "1", "--type", "dvddrive", "--medium", "one.iso");
+  box.ok("startvm", "vm", "--type", "headless");
+  const traces = () =>
+    readdirSync(box.home, { recursive: true, encoding: "utf8" }).filter((name) => /\.sock$|lock/.test(name));
+  expect(traces()).toEqual([
+    expect.stringMatching(/^one\.iso\.anneau-lock-r-/),
+    "vm.vdi.anneau-lock",
+    expect.stringMatching(/^run\/anneau\/[0-9a-f]+\.sock$/),
+  ]);
+  process.kill(pid() as number, "SIGKILL");
+  await until("the process is gone", () => pid() === undefined);
+  expect(traces()).toHaveLength(3);
+  expect(box.anneau("unregistervm", "vm", "--delete").code).toBe(0);
+  expect(traces()).toEqual([]);
+  expect(existsSync(box.path("vm.vdi"))).toBe(false);
+  expect(existsSync(box.path("one.iso"))).toBe(true);
+});
+
+test("a VM whose folder vanishes runs on, can be controlled, and is marked again when the folder is back", async () => {
+  const { box, settings, pid } = machine();
+  box.ok("startvm", "vm", "--type", "headless");
+  const folder = box.path("VirtualBox VMs/vm");
+  const uuid = box.info("vm").get("UUID") as string;
+  const text = readFileSync(settings);
+  rmSync(folder, { recursive: true });
+  expect(box.ok("list", "vms")).toBe(`"<inaccessible>" {${uuid}}\n`);
+  expect(box.ok("list", "runningvms")).toBe(`"<inaccessible>" {${uuid}}\n`);
+  expect(box.anneau("controlvm", uuid, "pause")).toEqual(silent);
+  expect(box.anneau("controlvm", "vm", "resume")).toEqual(silent);
+  expect(box.vboxManage("unregistervm", uuid).stderr).toContain("already locked by a session");
+
+  box.write("VirtualBox VMs/vm/vm.vbox", text);
+  await until("the session is marked", () => pid() !== undefined);
+  expect(box.info("vm").get("VMState")).toBe("running");
+  await until("it is said", () => existsSync(`${folder}/Logs/VBox.log`));
+  expect(box.vboxManage("modifyvm", "vm", "--memory", "64").stderr).toContain("already locked by a session");
+
+  const process_ = pid() as number;
+  rmSync(folder, { recursive: true });
+  expect(box.anneau("controlvm", uuid, "poweroff").code).toBe(0);
+  await until("the process is gone", () => !existsSync(`/proc/${process_}`));
+  expect(box.ok("list", "runningvms")).toBe("");
+  expect(box.anneau("unregistervm", uuid)).toEqual(silent);
+  expect(existsSync(folder)).toBe(false);
+});
+
 test("what is stored but not carried out is said once, at start", () => {
   const { box } = machine();
   box.ok("modifyvm", "vm", "--clipboard", "bidirectional", "--hpet", "on", "--graphicscontroller", "vmsvga");
@@ -164,8 +217,17 @@ test("discs change in a running VM, disks do not; serial ports reach their file"
   const other = ["storageattach", "vm", "--storagectl", "IDE", "--port", "0", "--device", "0"];
   expect(box.anneau(...other, "--type", "dvddrive", "--medium", "two.iso").code).toBe(1);
   expect(box.info("vm").get("IDE-1-0")).toBe(box.path("one.iso"));
+  // Another VM on the same path does not take it away.
+  box.ok("createvm", "--name", "second", "--register");
+  box.ok("modifyvm", "second", "--memory", "32", "--nic1", "none", "--uart1", "0x3f8", "4");
+  box.ok("modifyvm", "second", "--uart-mode1", "server", box.path("pipe"));
+  const clash = box.vboxManage("startvm", "second", "--type", "headless");
+  expect([clash.code, clash.stderr]).toEqual([1, expect.stringContaining(`'${box.path("pipe")}'`)]);
+  expect(statSync(box.path("pipe")).isSocket()).toBe(true);
   box.ok("controlvm", "vm", "poweroff");
   expect(existsSync(box.path("pipe"))).toBe(false);
+  box.ok("startvm", "second", "--type", "headless");
+  box.ok("controlvm", "second", "poweroff");
 });
 
 /** A floppy whose boot sector does `code`. */

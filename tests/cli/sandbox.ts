@@ -74,6 +74,18 @@ export class Sandbox {
     return { stdout: outcome.stdout, stderr: outcome.stderr, code: outcome.status };
   }
 
+  /** Runs `VBoxManage ARGS` with a folder on a file system that is mounted read-only. */
+  onReadOnly(folder: string, ...args: string[]): Outcome {
+    const mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"';
+    const command = ["sh", "-c", mount, "sh", this.path(folder), process.execPath, join(bin, "VBoxManage"), ...args];
+    const outcome = spawnSync("unshare", ["--map-root-user", "--mount", ...command], {
+      cwd: this.home,
+      env: this.env,
+      encoding: "utf8",
+    });
+    return { stdout: outcome.stdout, stderr: outcome.stderr, code: outcome.status };
+  }
+
   /** Runs in the background, for many at once. */
   start(...args: string[]): Promise<Outcome> {
     const child = spawn(process.execPath, [join(bin, "anneau"), ...args], { cwd: this.home, env: this.env });
