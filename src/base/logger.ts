@@ -26,6 +26,10 @@ export class MemoryLogger implements Logger {
   }
 }
 
+/** The names of all channels. */
+export const traceChannels = ["pio", "mmio", "pci", "ide", "floppy"] as const;
+export type TraceChannelName = (typeof traceChannels)[number];
+
 /**
  * The `--trace` switch. A part keeps its `TraceChannel` and asks `enabled` before it builds a line, so a trace that is
  * off costs one property read.

@@ -85,6 +85,13 @@ export async function currentState(vbox: VboxFile): Promise<{ state: MachineStat
   return { state: recordedState(vbox) ?? "starting" };
 }
 
+/** Why a VM process could not start, in the shape of every other refusal. */
+export function asStartError(error: unknown): unknown {
+  const known = asResultError(error);
+  if (known instanceof ResultError || !(error instanceof Error)) return known;
+  return new ResultError("NS_ERROR_FAILURE", "ConsoleWrap", error.message, { cause: error });
+}
+
 /** A refusal of the VM process in the shape of every other one. */
 export function asResultError(error: unknown): unknown {
   const { code, message } = error as { code?: string; message: string };

@@ -1,9 +1,13 @@
 /** `anneau run`: a machine in the foreground, without a settings file. Ours, not one of VBoxManage's commands. */
+import type { MediumKind } from "../config/media-registry.ts";
+import { inspectImage, refuseDisc } from "../config/open-medium.ts";
+import { ResultError } from "../config/result-codes.ts";
 import { runForeground } from "../vm/foreground.ts";
 import type { Command } from "./command.ts";
 import { noneLeft } from "./command.ts";
-import { UsageError } from "./errors.ts";
+import { CommandError, UsageError } from "./errors.ts";
 import { option, type ParsedArguments, parseArguments } from "./options.ts";
+import { parseTrace } from "./trace.ts";
 
 const specs = [
   option("memory m", "integer"),
@@ -42,7 +46,14 @@ export const command: Command = {
   run(args) {
     const parsed = parseArguments(args, specs);
     noneLeft(parsed.positionals);
+    for (const name of ["initrd", "append"])
+      if (parsed.has(name) && !parsed.has("kernel")) throw new UsageError(`Option '--${name}' needs --kernel`);
+    const trace = parseTrace(parsed.text("trace"));
     const disks = parsed.options.filter(({ name }) => name === "disk").map(({ values }) => values[0]);
+    const [cdrom, floppy] = [parsed.text("cdrom"), parsed.text("floppy")];
+    for (const disk of disks) checkMedium(disk, "hdd");
+    if (cdrom !== undefined) checkMedium(cdrom, "dvd");
+    if (floppy !== undefined) checkMedium(floppy, "floppy");
     const display = parseDisplay(parsed.text("display") ?? "none");
     const serial = parseSerial(parsed.text("serial") ?? (display.kind === "text" ? "none" : "stdio"));
     if (display.kind === "text" && serial.kind === "stdio")
@@ -50,9 +61,9 @@ export const command: Command = {
     return runForeground({
       memoryMiB: parsed.integer("memory") ?? 256,
       vramMiB: parsed.integer("vram"),
-      cdrom: parsed.text("cdrom"),
+      cdrom,
       disks,
-      floppy: parsed.text("floppy"),
+      floppy,
       kernel: parsed.text("kernel"),
       initrd: parsed.text("initrd"),
       append: parsed.text("append"),
@@ -65,13 +76,23 @@ export const command: Command = {
       isReadOnly: parsed.has("read-only"),
       deterministic: parsed.has("deterministic"),
       engine: parseEngine(parsed.text("engine") ?? "interpreter"),
-      trace: (parsed.text("trace") ?? "").split(",").filter((name) => name !== ""),
+      trace,
       logFile: parsed.text("log"),
       statistics: parsed.has("statistics"),
       onTripleFault: parseTripleFault(parsed),
     });
   },
 };
+
+/** What storageattach would refuse is refused here, in one line. */
+function checkMedium(path: string, kind: MediumKind): void {
+  try {
+    if (kind === "hdd") refuseDisc(path);
+    inspectImage(path, kind);
+  } catch (error) {
+    throw error instanceof ResultError ? new CommandError(error.message) : error;
+  }
+}
 
 function parseEngine(text: string) {
   if (text === "interpreter" || text === "translator") return text;

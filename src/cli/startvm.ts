@@ -12,9 +12,10 @@ import type { VboxFile } from "../config/vbox-file.ts";
 import { editVbox } from "../config/vbox-file.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, errorLines, exitCodes, UsageError } from "./errors.ts";
-import { asResultError } from "./live-machine.ts";
+import { asStartError } from "./live-machine.ts";
 import { recordAbort } from "./modifyvm.ts";
 import { option, parseArguments } from "./options.ts";
+import { parseTrace } from "./trace.ts";
 
 const options = [
   option("type", "text"),
@@ -37,10 +38,11 @@ export const command: Command = {
     }
     if (parsed.has("putenv"))
       terminal.warn("--putenv is not carried out: the VM process gets this command's environment");
+    const trace = parseTrace(parsed.text("trace")).join(",");
     let exitCode: number = exitCodes.success;
     for (const id of parsed.positionals) {
       try {
-        await start(id, parsed.text("type"), parsed.text("trace"), terminal);
+        await start(id, parsed.text("type"), trace, terminal);
       } catch (error) {
         if (parsed.positionals.length === 1) throw error;
         for (const line of errorLines(error, `startvm ${id}`)) terminal.err(`${terminal.program}: error: ${line}\n`);
@@ -51,12 +53,7 @@ export const command: Command = {
   },
 };
 
-async function start(
-  id: string,
-  typed: string | undefined,
-  trace: string | undefined,
-  terminal: Terminal,
-): Promise<void> {
+async function start(id: string, typed: string | undefined, trace: string, terminal: Terminal): Promise<void> {
   const { settings: vbox } = lookUpMachine(id);
   if (vbox instanceof ResultError) throw vbox;
   const type =
@@ -75,7 +72,7 @@ async function start(
   try {
     await launchMachine({ settingsPath: vbox.path, sessionName: type, trace });
   } catch (error) {
-    throw asResultError(error);
+    throw asStartError(error);
   }
   terminal.out(`VM "${vbox.name}" has been successfully started.\n`);
 }

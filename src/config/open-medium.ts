@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { resolve } from "node:path";
 import { AnneauError } from "../base/errors.ts";
-import { type MediumKind as ImageKind, type MediumInfo, readMediumInfo } from "../disk/open.ts";
+import { type MediumKind as ImageKind, type MediumInfo, maxFloppyBytes, readMediumInfo } from "../disk/open.ts";
 import { type MediaIndex, type MediumKind, mediumLabels } from "./media-registry.ts";
 import { ResultError, statusName } from "./result-codes.ts";
 import { newUuid, parseUuid } from "./uuid.ts";
@@ -39,6 +39,7 @@ export function inspectImage(path: string, kind: MediumKind): MediumInfo {
   try {
     const info = readMediumInfo(path, imageKinds[kind]);
     if (kind === "dvd") checkDisc(path);
+    if (kind === "floppy") checkFloppy(path, info.sizeOnDiskBytes);
     return info;
   } catch (error) {
     if (!(error instanceof AnneauError) || error instanceof ResultError) throw error;
@@ -60,6 +61,17 @@ export function inspectImage(path: string, kind: MediumKind): MediumInfo {
 const sectorBytes = 2048;
 /** Writers of discs count run-out sectors that many images do not carry. */
 const toleratedSectors = 150;
+
+/** Drives tell a floppy by its size: whole sectors, and not more than the largest disk has. */
+function checkFloppy(path: string, sizeBytes: number): void {
+  if (sizeBytes >= 512 && sizeBytes <= maxFloppyBytes) return;
+  const why = sizeBytes < 512 ? "too few" : "too many";
+  throw new ResultError(
+    "VBOX_E_IPRT_ERROR",
+    "MediumWrap",
+    `Could not open the medium '${path}': ${sizeBytes} bytes are ${why} for a floppy`,
+  );
+}
 
 /** A disc image holds whole sectors, and at least as many as its ISO 9660 volume descriptor says. */
 function checkDisc(path: string): void {
@@ -84,6 +96,34 @@ function checkDisc(path: string): void {
   }
 }
 
+/** A disc image is no hard disk, though a raw image may hold anything: the name says what is meant, else what is in it. */
+export function refuseDisc(path: string): void {
+  if (!/\.(iso|cdr)$/i.test(path) && !isDiscOnly(path)) return;
+  if (!fs.statSync(path, { throwIfNoEntry: false })?.isFile()) return;
+  throw new ResultError(
+    "VBOX_E_IPRT_ERROR",
+    "MediumWrap",
+    `Could not get the storage format of the medium '${path}' (VERR_NOT_SUPPORTED)`,
+  );
+}
+
+/** A volume descriptor of ISO 9660, and no boot sector that a hard disk could have. */
+function isDiscOnly(path: string): boolean {
+  try {
+    const file = fs.openSync(path, "r");
+    try {
+      const head = Buffer.alloc(17 * sectorBytes);
+      const length = fs.readSync(file, head, 0, head.length, 0);
+      if (length < head.length || head.readUInt16LE(510) === 0xaa55) return false;
+      return head.toString("latin1", 16 * sectorBytes + 1, 16 * sectorBytes + 6) === "CD001";
+    } finally {
+      fs.closeSync(file);
+    }
+  } catch {
+    return false;
+  }
+}
+
 /** The medium that `name` (a UUID, or a file relative to the current folder) means. */
 export function findOrOpenMedium(index: MediaIndex, name: string, kind: MediumKind): OpenedMedium {
   const uuid = parseUuid(name);
@@ -94,6 +134,7 @@ export function findOrOpenMedium(index: MediaIndex, name: string, kind: MediumKi
   }
   const location = resolve(name);
   const known = index.byLocation(location, kind);
+  if (known === undefined && kind === "hdd") refuseDisc(location);
   const info = inspectImage(known?.location ?? location, kind);
   if (known) return { ...known, info };
   const own = kind === "hdd" ? info.uuid : undefined;

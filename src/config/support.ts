@@ -31,6 +31,8 @@ export const carriedOut = {
   hasNetwork: false,
 } as const;
 
+const UART_PORTS = 8;
+
 interface Lists {
   readonly refused: string[];
   readonly warned: string[];
@@ -148,6 +150,14 @@ function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
   for (const { index, isEnabled, ioBase, irq } of ports(vbox, "UART")) {
     const isPossible = ioBase <= 0xfff8 && irq <= 15;
     if (isEnabled && !isPossible) refused.push(`serial port ${index + 1} at ${ioBase}, interrupt ${irq}`);
+    const other = ports(vbox, "UART").find(
+      (one) => one.isEnabled && one.index < index && Math.abs(one.ioBase - ioBase) < UART_PORTS,
+    );
+    if (isEnabled && other !== undefined) {
+      refused.push(
+        `serial ports ${other.index + 1} and ${index + 1} at the same I/O ports, 0x${ioBase.toString(16)} (modifyvm --uart${index + 1})`,
+      );
+    }
   }
   const pointing = vbox.get(settings.pointing);
   if (pointing !== "ps2mouse" && pointing !== "none") {

@@ -4,7 +4,7 @@
  * order: `attach` once; `reset("power-on")`; then any of `pause`/`resume`/`reset`/`save`; `load` only on an attached
  * device, before the CPU runs.
  */
-import type { Logger, TraceChannel } from "../base/logger.ts";
+import type { Logger, TraceChannel, TraceChannelName } from "../base/logger.ts";
 import type { Clock } from "./clock.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { IoWindow } from "./io-window.ts";
@@ -42,8 +42,8 @@ export interface DeviceContext {
   readonly clock: Clock;
   readonly memory: GuestMemory;
   readonly log: Logger;
-  /** The trace channel of that name ("pio", "irq", "ide", …). */
-  trace(channel: string): TraceChannel;
+  /** The trace channel of that name ("pio", "ide", …). */
+  trace(channel: TraceChannelName): TraceChannel;
   /** Claims `length` I/O ports from `base`. A built-in overlap is an assembly error. */
   claimPorts(base: number, length: number, window: IoWindow): void;
   /** Ports whose place the guest decides outside of a BAR (PIIX4's power management base); nowhere until placed. */

@@ -4,7 +4,7 @@
  * remember what happened to them. Only tests import this file. It is stricter than the machine: built-in overlaps and
  * values outside the access size throw, so that a device's mistake shows in its own test.
  */
-import { type Logger, MemoryLogger, silentTrace, type TraceChannel } from "../base/logger.ts";
+import { type Logger, MemoryLogger, silentTrace, type TraceChannel, type TraceChannelName } from "../base/logger.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { DeviceContext, MovablePorts } from "./device.ts";
 import type { GuestMemory } from "./guest-memory.ts";
@@ -269,7 +269,7 @@ export class FakeContext implements DeviceContext {
     this.memory = new ArrayMemory(options.ramBytes ?? 0x100000);
   }
 
-  trace(_channel: string): TraceChannel {
+  trace(_channel: TraceChannelName): TraceChannel {
     return silentTrace;
   }
   claimPorts(base: number, length: number, window: IoWindow): void {

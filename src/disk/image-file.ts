@@ -18,7 +18,7 @@ export class ImageFile {
   readonly #onError: HostErrorListener;
   #isOpen = true;
 
-  /** Opens an existing regular file (or block device); throws one line when it cannot. */
+  /** Opens an existing regular file; throws one line when it cannot, also for devices (drives of the host are not taken). */
   constructor(path: string, mode: "r" | "r+", onError: HostErrorListener = () => {}) {
     this.path = path;
     this.#onError = onError;

@@ -13,10 +13,16 @@ import { basename, dirname, join, resolve } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { reasonOf } from "./image-file.ts";
 import { describeOwner, type LockOwner, livingOwner, type OwnerLock, tryLock } from "./owner-lock.ts";
+import { livenessOf } from "./process-identity.ts";
 
 export interface MediumLock {
   /** May be called twice. */
   release(): void;
+}
+
+/** Somebody has the image in a way that leaves no room for the wanted one. */
+export class MediumInUseError extends AnneauError {
+  override name = "MediumInUseError";
 }
 
 export type MediumLockState = "unlocked" | "locked read" | "locked write";
@@ -36,7 +42,10 @@ export function lockMedium(
     if ("lock" in result) return result.lock;
     holder = result.heldBy;
   }
-  throw new AnneauError(`${imagePath} is in use by ${describeOwner(holder!)}`);
+  const isOwn = livenessOf(holder!) === "alive" && holder!.pid === process.pid;
+  throw new MediumInUseError(
+    `${imagePath} is in use by ${isOwn ? "another drive of the same machine" : describeOwner(holder!)}`,
+  );
 }
 
 /** Whether a living process has the image, for `list hdds`; takes nothing. */

@@ -32,7 +32,7 @@ export interface OpenOptions {
 }
 
 /** Drives tell the kind of a floppy by its size; nothing larger fits one. */
-const maxFloppyBytes = 2_949_120;
+export const maxFloppyBytes = 2_949_120;
 
 /**
  * Opens an image for use by a machine: checked, locked (shared when read-only, else exclusive) until `close`. Throws one

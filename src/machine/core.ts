@@ -2,7 +2,7 @@
  * What a machine has before it has devices: the shared memory, the CPU, the clock and the buses, tied to one another. Guest RAM
  * lies where the CPU's layout says, device memory (frame buffer, ROM copies) behind it.
  */
-import type { TraceChannel } from "../base/logger.ts";
+import type { TraceChannel, TraceChannelName } from "../base/logger.ts";
 import { createSoftwareCpu } from "../cpu/create.ts";
 import { memoryPages, RAM } from "../cpu/layout.ts";
 import type { SoftwareCpu } from "../cpu/software-cpu.ts";
@@ -49,7 +49,7 @@ export interface MachineCore {
   readonly memoryBus: MemoryBus;
   readonly wires: WireState;
   readonly demand: DemandLog;
-  readonly trace: (channel: string) => TraceChannel;
+  readonly trace: (channel: TraceChannelName) => TraceChannel;
   /** The INTA cycle; set once there is an interrupt controller. */
   acknowledgeInterrupt: () => number;
 }

@@ -1,5 +1,5 @@
 /** What a device's plug gets from this machine: the buses, the clock, lines and logs behind the DeviceContext contract. */
-import type { Logger, TraceChannel } from "../base/logger.ts";
+import type { Logger, TraceChannel, TraceChannelName } from "../base/logger.ts";
 import type { Clock } from "../device-api/clock.ts";
 import type { DeviceContext, MovablePorts } from "../device-api/device.ts";
 import type { GuestMemory } from "../device-api/guest-memory.ts";
@@ -14,7 +14,7 @@ export interface ContextParts {
   readonly clock: Clock;
   readonly memory: GuestMemory;
   readonly log: Logger;
-  readonly trace: (channel: string) => TraceChannel;
+  readonly trace: (channel: TraceChannelName) => TraceChannel;
   readonly ports: PortBus;
   readonly memoryBus: MemoryBus;
   readonly pci: PciBus;
@@ -37,7 +37,7 @@ export class MachineDeviceContext implements DeviceContext {
     this.#deviceId = deviceId;
   }
 
-  trace(channel: string): TraceChannel {
+  trace(channel: TraceChannelName): TraceChannel {
     return this.#parts.trace(channel);
   }
   claimPorts(base: number, length: number, window: IoWindow): void {

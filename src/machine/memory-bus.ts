@@ -12,6 +12,9 @@ import type { DemandLog } from "./demand-log.ts";
 
 const PAGE = 4096;
 const SPACE_END = 0x1_0000_0000;
+/** Where ROMs of cards lie on a PC. */
+const CARD_ROMS = 0xc0000;
+const CARD_ROMS_END = 0xf0000;
 
 /** The part of cpu/'s PhysicalMap that the memory bus drives. */
 export interface PageMap {
@@ -164,6 +167,8 @@ export class MemoryBus {
     }
     const region = this.#readers[segment];
     if (region === undefined) {
+      // Firmware and guests look for ROMs of cards here: an empty place is an answer.
+      if (gpa >= CARD_ROMS && gpa < CARD_ROMS_END) return allOnes(size);
       this.#demand.note("unclaimed memory read", Math.floor(gpa / PAGE), describeRead);
       return allOnes(size);
     }

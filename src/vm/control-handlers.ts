@@ -5,9 +5,9 @@ import { AnneauError } from "../base/errors.ts";
 import { ControlError } from "../control/client.ts";
 import type { MediumPlace, TextScreen } from "../control/messages.ts";
 import type { ControlHandlers } from "../control/server.ts";
+import { codePage437 } from "../display/code-page-437.ts";
 import { encodePng } from "../display/png.ts";
 import { textToScancodes } from "../display/us-keyboard.ts";
-import { codePage437 } from "./code-page-437.ts";
 import type { MediumConfig } from "./machine-protocol.ts";
 import type { VmProcess } from "./vm-process.ts";
 

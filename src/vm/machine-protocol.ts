@@ -5,6 +5,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { TextCells } from "../backend-api/display.ts";
+import type { ResultCode } from "../config/result-codes.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 
 /** An image file to put into a drive. */
@@ -115,7 +116,7 @@ export type MachineMessage =
   | { readonly reply: number; readonly result?: unknown; readonly error?: string }
   | { readonly event: "ready" }
   /** It cannot start, for a reason that a person can act on. */
-  | { readonly event: "refused"; readonly message: string }
+  | { readonly event: "refused"; readonly message: string; readonly code?: ResultCode }
   | { readonly event: "reset" }
   /** A last picture is taken before the machine goes, for screenshots at exit. */
   | { readonly event: "ended"; readonly outcome: MachineOutcome; readonly screen?: ScreenImage };

@@ -4,6 +4,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { AnneauError } from "../base/errors.ts";
+import type { ResultCode } from "../config/result-codes.ts";
 import { ByteRing, Doorbell } from "./byte-ring.ts";
 import type {
   MachineMessage,
@@ -28,6 +29,17 @@ export type MachineThreadOptions = Omit<MachineThreadConfig, "uarts" | "doorbell
 interface Pending {
   readonly resolve: (value: never) => void;
   readonly reject: (error: Error) => void;
+}
+
+/** The machine cannot start, for a reason that a person can act on. */
+export class MachineRefused extends AnneauError {
+  override name = "MachineRefused";
+  readonly code: ResultCode | undefined;
+
+  constructor(message: string, code: ResultCode | undefined) {
+    super(message);
+    this.code = code;
+  }
 }
 
 export class MachineThreadClient {
@@ -72,7 +84,7 @@ export class MachineThreadClient {
       if ("reply" in message) this.#settle(message.reply, message.result, message.error);
       else if (message.event === "ready") onReady();
       else if (message.event === "reset") onReset?.();
-      else if (message.event === "refused") this.#refusal = new AnneauError(message.message);
+      else if (message.event === "refused") this.#refusal = new MachineRefused(message.message, message.code);
       else {
         this.#outcome = message.outcome;
         this.lastScreen = message.screen;

@@ -6,6 +6,7 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { MediumInUseError } from "../disk/lock.ts";
 import type { Machine } from "../machine/machine.ts";
 import { assemblePc } from "../machine/pc.ts";
 import { ByteRing } from "./byte-ring.ts";
@@ -120,7 +121,8 @@ class MachineThread {
     } catch (error) {
       // Classes of errors do not survive the way to the main thread.
       if (!(error instanceof AnneauError) || error instanceof InternalError) throw error;
-      config.port.postMessage({ event: "refused", message: error.message } satisfies MachineMessage);
+      const code = error instanceof MediumInUseError ? "VBOX_E_INVALID_OBJECT_STATE" : undefined;
+      config.port.postMessage({ event: "refused", message: error.message, code } satisfies MachineMessage);
     } finally {
       for (const drive of drives) drive.close();
       config.port.close();

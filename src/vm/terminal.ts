@@ -3,7 +3,7 @@
  * to how it was on every exit path (end, signal, exception).
  */
 import type { TextCells } from "../backend-api/display.ts";
-import { codePage437 } from "./code-page-437.ts";
+import { codePage437 } from "../display/code-page-437.ts";
 
 const ESCAPE_KEY = 0x01;
 

@@ -18,47 +18,47 @@ const RECONNECT_MS = 1000;
 /** Releases what a plug holds. */
 export type Unplug = () => void;
 
-/** Plugs `mode` into the port. Rejects with one line if the file, device or server address cannot be had. */
-export async function plugUart(uart: UartHost, mode: UartMode, log: Logger): Promise<Unplug> {
+/** Plugs `mode` into the port that `label` ("serial port 1") names. Rejects with one line if the file, device or server address cannot be had. */
+export async function plugUart(uart: UartHost, label: string, mode: UartMode, log: Logger): Promise<Unplug> {
   switch (mode.kind) {
     case "disconnected":
       return () => {};
     case "file":
-      return plugFile(uart, mode.path);
+      return plugFile(uart, label, mode.path);
     case "device":
-      return plugDevice(uart, mode.path, log);
+      return plugDevice(uart, label, mode.path, log);
     case "server":
-      return await serve(uart, mode.path, { path: mode.path }, log);
+      return await serve(uart, label, mode.path, { path: mode.path }, log);
     case "tcpserver":
-      return await serve(uart, mode.path, { port: portOf(mode.path), host: "127.0.0.1" }, log);
+      return await serve(uart, label, mode.path, { port: portOf(label, mode.path), host: "127.0.0.1" }, log);
     case "client":
-      return keepConnected(uart, mode.path, () => connect({ path: mode.path }), log);
+      return keepConnected(uart, label, mode.path, () => connect({ path: mode.path }), log);
     case "tcpclient": {
       const at = mode.path.lastIndexOf(":");
-      const port = portOf(mode.path.slice(at + 1));
+      const port = portOf(label, mode.path.slice(at + 1));
       const host = at < 0 ? "127.0.0.1" : mode.path.slice(0, at);
-      return keepConnected(uart, mode.path, () => connect({ host, port }), log);
+      return keepConnected(uart, label, mode.path, () => connect({ host, port }), log);
     }
   }
 }
 
-function portOf(text: string): number {
+function portOf(label: string, text: string): number {
   if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
-  throw new AnneauError(`'${text}' is not a TCP port for a serial port`);
+  throw new AnneauError(`${label}: '${text}' is not a TCP port`);
 }
 
-function open(path: string, flags: string): number {
+function open(label: string, path: string, flags: string): number {
   try {
     return openSync(path, flags);
   } catch (error) {
-    throw new AnneauError(`cannot open '${path}' for a serial port (${(error as NodeJS.ErrnoException).code})`, {
+    throw new AnneauError(`${label}: cannot open '${path}' (${(error as NodeJS.ErrnoException).code})`, {
       cause: error,
     });
   }
 }
 
-function plugFile(uart: UartHost, path: string): Unplug {
-  const fd = open(path, "w");
+function plugFile(uart: UartHost, label: string, path: string): Unplug {
+  const fd = open(label, path, "w");
   uart.plug({
     write: (bytes) => {
       for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
@@ -68,14 +68,14 @@ function plugFile(uart: UartHost, path: string): Unplug {
 }
 
 /** A character device such as /dev/ttyS0 or a pseudo-terminal. */
-function plugDevice(uart: UartHost, path: string, log: Logger): Unplug {
-  const fd = open(path, "r+");
+function plugDevice(uart: UartHost, label: string, path: string, log: Logger): Unplug {
+  const fd = open(label, path, "r+");
   let stream: ReadStream;
   try {
     stream = new ReadStream(fd);
   } catch (error) {
     closeSync(fd);
-    throw new AnneauError(`'${path}' is not a serial device`, { cause: error });
+    throw new AnneauError(`${label}: '${path}' is not a serial device`, { cause: error });
   }
   makeRaw(path, log);
   stream.on("error", (error) => log.error(`${path}: ${error.message}`));
@@ -94,6 +94,7 @@ function makeRaw(path: string, log: Logger): void {
 
 async function serve(
   uart: UartHost,
+  label: string,
   name: string,
   address: { path: string } | { port: number; host: string },
   log: Logger,
@@ -105,19 +106,19 @@ async function serve(
       return;
     }
     current = socket;
-    log.info(`serial port '${name}': connected`);
+    log.info(`${label}, '${name}': connected`);
     connectStream(uart, socket);
     socket.on("error", () => {});
     socket.on("close", () => {
       current = undefined;
       uart.plug(undefined);
-      log.info(`serial port '${name}': disconnected`);
+      log.info(`${label}, '${name}': disconnected`);
     });
   });
   if ("path" in address) await removeDeadSocket(address.path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new AnneauError(`cannot listen on '${name}' for a serial port (${error.code})`, { cause: error })),
+      reject(new AnneauError(`${label}: cannot listen on '${name}' (${error.code})`, { cause: error })),
     );
     server.listen(address, resolve);
   });
@@ -127,14 +128,14 @@ async function serve(
   };
 }
 
-function keepConnected(uart: UartHost, name: string, dial: () => Socket, log: Logger): Unplug {
+function keepConnected(uart: UartHost, label: string, name: string, dial: () => Socket, log: Logger): Unplug {
   let isDone = false;
   let socket: Socket;
   let timer: NodeJS.Timeout | undefined;
   const start = (): void => {
     socket = dial();
     socket.on("connect", () => {
-      log.info(`serial port '${name}': connected`);
+      log.info(`${label}, '${name}': connected`);
       connectStream(uart, socket);
     });
     socket.on("error", () => {});

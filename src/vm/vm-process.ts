@@ -142,7 +142,7 @@ export class VmProcess {
     });
     this.#uarts = uarts.map(() => new UartHost((text) => log.error(text)));
     for (const [i, mode] of uarts.entries()) {
-      if (spec.uarts[i].enabled) this.#unplugs.push(await plugUart(this.#uarts[i], mode, log));
+      if (spec.uarts[i].enabled) this.#unplugs.push(await plugUart(this.#uarts[i], `serial port ${i + 1}`, mode, log));
     }
     this.#control = await ControlServer.listen(socketPathOf(vbox.uuid), controlHandlers(this));
     this.#machine = await MachineThreadClient.start({

@@ -280,6 +280,23 @@ test("images that are missing, truncated or something else", () => {
   expect(refused(box, ...attach("empty.iso", "dvddrive")).code).toBe(1);
   box.ok("createhd", "--filename", "whole.vdi", "--size", "10");
   expect(refused(box, ...attach("whole.vdi", "dvddrive")).stderr).toContain("is a VDI image: not a dvd");
+  // A disc is no hard disk, whatever it is called; one that can be copied onto a disk may be.
+  box.write("disc.iso", discImage(300));
+  box.write("disc.img", discImage(300));
+  for (const name of ["disc.iso", "disc.img"]) {
+    const { stderr } = refused(box, ...attach(name));
+    expect(stderr).toContain(
+      `Could not get the storage format of the medium '${box.path(name)}' (VERR_NOT_SUPPORTED)\nVBoxManage: error: Details: code VBOX_E_IPRT_ERROR`,
+    );
+  }
+  box.write("hybrid.img", Buffer.from(discImage(300)).fill("\x55\xaa", 510, 512, "latin1"));
+  box.ok(...attach("hybrid.img"));
+  box.ok("storagectl", "vm", "--name", "Floppy", "--add", "floppy");
+  const floppy = ["storageattach", "vm", "--storagectl", "Floppy", "--device", "0", "--type", "fdd", "--medium"];
+  box.write("crumb.img", "abc");
+  box.write("large.img", Buffer.alloc(3_000_000));
+  expect(refused(box, ...floppy, "crumb.img").stderr).toContain("3 bytes are too few for a floppy");
+  expect(refused(box, ...floppy, "large.img").stderr).toContain("3000000 bytes are too many for a floppy");
 });
 
 test("an existing file is never overwritten by a new image", () => {

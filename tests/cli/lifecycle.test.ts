@@ -1,5 +1,6 @@
 /** A VM's life on the command line: start, pause, keys, pictures, power off, and what happens to a killed one. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { sessionOf } from "../../src/config/machine-session.ts";
@@ -177,6 +178,57 @@ test("a VM whose folder vanishes runs on, can be controlled, and is marked again
   expect(box.ok("list", "runningvms")).toBe("");
   expect(box.anneau("unregistervm", uuid)).toEqual(silent);
   expect(existsSync(folder)).toBe(false);
+});
+
+test("why a start fails has its code, and names what is in the way", async () => {
+  const { box } = machine();
+  box.ok("createvm", "--name", "second", "--register");
+  box.ok("modifyvm", "second", "--memory", "32", "--nic1", "none");
+  const refused = (details: string) => {
+    const { code, stderr, stdout } = box.vboxManage("startvm", "second", "--type", "headless");
+    expect([code, stdout]).toEqual([1, 'Waiting for VM "second" to power on...\n']);
+    expect(stderr).toContain(`VBoxManage: error: Details: code ${details}, callee nsISupports\n`);
+    expect(stderr).toContain('VBoxManage: error: Context: "startvm second"\n');
+    return stderr;
+  };
+  const failed = "NS_ERROR_FAILURE (0x80004005), component ConsoleWrap, interface IConsole";
+  box.ok("modifyvm", "second", "--uart1", "0x3f8", "4", "--uart2", "0x3f8", "3");
+  expect(refused("VBOX_E_NOT_SUPPORTED (0x80bb0009), component ConsoleWrap, interface IConsole")).toContain(
+    "serial ports 1 and 2 at the same I/O ports, 0x3f8",
+  );
+  box.ok("modifyvm", "second", "--uart1", "off", "--uart2", "0x2f8", "3");
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  box.ok("modifyvm", "second", "--uart-mode2", "tcpserver", String(port));
+  expect(refused(failed)).toContain(`error: serial port 2: cannot listen on '${port}' (EADDRINUSE)\n`);
+  box.ok("modifyvm", "second", "--uart-mode2", "file", "/nonexistent/serial");
+  expect(refused(failed)).toContain("error: serial port 2: cannot open '/nonexistent/serial' (ENOENT)\n");
+  box.ok("modifyvm", "second", "--uart-mode2", "server", "/nonexistent/pipe");
+  expect(refused(failed)).toMatch(/error: serial port 2: cannot listen on '\/nonexistent\/pipe' \(E[A-Z]+\)\n/);
+  box.ok("modifyvm", "second", "--uart2", "off");
+
+  for (const name of ["vm", "second"]) box.ok("storagectl", name, "--name", "Floppy", "--add", "floppy");
+  box.write("shared.img", Buffer.alloc(1_474_560));
+  const drive = ["--storagectl", "Floppy", "--type", "fdd", "--medium", "shared.img", "--device"];
+  box.ok("storageattach", "vm", ...drive, "0");
+  box.ok("storageattach", "second", ...drive, "0");
+  box.ok("startvm", "vm", "--type", "headless");
+  const inUse = "VBOX_E_INVALID_OBJECT_STATE (0x80bb0007), component ConsoleWrap, interface IConsole";
+  expect(refused(inUse)).toMatch(/error: .*shared\.img is in use by process [0-9]+\n/);
+  box.ok("controlvm", "vm", "poweroff");
+  box.ok("storageattach", "second", ...drive, "1");
+  expect(refused(inUse)).toMatch(/shared\.img is in use by another drive of the same machine\n/);
+  expect(box.vboxManage("startvm", "second", "--trace", "bogus").code).toBe(2);
+});
+
+test("a start asks for nothing that is not there", async () => {
+  const { box } = machine();
+  bootFrom(box, bootFloppy(0xf4, 0xeb, 0xfd));
+  box.ok("startvm", "vm", "--type", "headless");
+  box.ok("controlvm", "vm", "poweroff");
+  expect(box.read("VirtualBox VMs/vm/Logs/VBox.log")).not.toMatch(/demand: .*memory/);
 });
 
 test("what is stored but not carried out is said once, at start", () => {

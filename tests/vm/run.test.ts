@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { discImage } from "../cli/sandbox.ts";
 import { echoProgram } from "../machine/programs.ts";
 
 const anneau = resolve(import.meta.dirname, "../../bin/anneau");
@@ -109,10 +110,16 @@ test("a full disk under the serial port's file is said, and the machine goes on"
 });
 
 test("what cannot be started is said in one line", async () => {
+  const [disc, crumb] = [join(folder, "disc.iso"), join(folder, "crumb.img")];
+  writeFileSync(disc, discImage(300, 4000));
+  writeFileSync(crumb, "abc");
   for (const [args, message] of [
     [["--kernel=/nonexistent"], /cannot read \/nonexistent: ENOENT/],
     [["--memory=100000"], /100000 MB of memory/],
-    [["--disk=/nonexistent"], /cannot open \/nonexistent/],
+    [["--disk=/nonexistent"], /Could not find file for the medium '\/nonexistent' \(VERR_FILE_NOT_FOUND\)/],
+    [[`--disk=${disc}`], /Could not get the storage format of the medium '.*disc\.iso' \(VERR_NOT_SUPPORTED\)/],
+    [[`--cdrom=${disc}`], /its volume has 4000 sectors, the file 300: the image is truncated/],
+    [[`--floppy=${crumb}`], /3 bytes are too few for a floppy/],
     [["--kernel=/dev/null"], /error: kernel: the file is too short for a Linux kernel/],
     [["--serial=file:/nonexistent/x"], /cannot write '\/nonexistent\/x' \(ENOENT\)/],
     [["--log=/nonexistent/x"], /cannot write '\/nonexistent\/x' \(ENOENT\)/],
@@ -123,6 +130,14 @@ test("what cannot be started is said in one line", async () => {
     expect(run.err).toMatch(message);
     expect(run.err.trim().split("\n")).toHaveLength(1);
   }
-  const typo = new Run("--serial=telephone");
-  expect(await typo.exited).toBe(2);
+  for (const [args, message] of [
+    [["--serial=telephone"], /Invalid argument format for option '--serial': 'telephone'/],
+    [["--trace=pio,bogus"], /Invalid trace channel 'bogus' \(there are pio, mmio, .*, all\)/],
+    [["--append=quiet"], /Option '--append' needs --kernel/],
+    [["--initrd=/dev/null"], /Option '--initrd' needs --kernel/],
+  ] as const) {
+    const typo = new Run(...args);
+    expect(await typo.exited).toBe(2);
+    expect(typo.err).toMatch(message);
+  }
 });
