@@ -106,6 +106,15 @@ test("a triple fault resets the machine; three within a second are a guest that 
   while (machine.loop.step(false)) {}
   expect(pc.events.map((event) => event.kind)).toEqual(["reset", "reset", "died"]);
   expect(machine.state).toBe("dead");
+  // A dead machine does nothing until somebody pulls its reset line.
+  const turns = cpu.budgets.length;
+  machine.resume();
+  expect(machine.loop.step(false)).toBe(false);
+  expect(cpu.budgets.length).toBe(turns);
+  cpu.script = () => "budget";
+  machine.reset();
+  machine.loop.step(false);
+  expect([machine.state, cpu.budgets.length]).toEqual(["running", turns + 1]);
 });
 
 test("a paused machine's time stands still, and no CPU runs", async () => {

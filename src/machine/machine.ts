@@ -1,6 +1,7 @@
 /**
  * A running PC: the life cycle around the parts that pc.ts has assembled. Everything here happens on the machine thread
- * between CPU budgets. States: off → running ⇄ paused → off, or dead when the guest's CPU can no longer run. Requests of
+ * between CPU budgets. States: off → running ⇄ paused → off, or dead when the guest's CPU can no longer run: then its devices
+ * and memory can still be looked at until it is reset or switched off. Requests of
  * the guest (reset, power off) come from inside a device's access: they are remembered and carried out when the CPU
  * comes back.
  *
@@ -147,11 +148,15 @@ export class Machine {
     this.loop.pause();
   }
 
-  /** The reset line, from outside the CPU's run (the user's reset). */
+  /** The reset line, from outside the CPU's run (the user's reset). Brings a dead machine back to life. */
   reset(): void {
-    if (this.#state !== "running" && this.#state !== "paused") return;
+    if (this.#state === "off") return;
     this.#owner.drain?.();
     this.#resetAll("hard");
+    if (this.#state === "dead") {
+      this.#faultTimesNs = [];
+      this.#setRunning();
+    }
     this.#owner.onEvent({ kind: "reset" });
   }
 
@@ -176,7 +181,8 @@ export class Machine {
   powerOff(): void {
     if (this.#state === "off") return;
     this.#owner.drain?.();
-    this.#halt("off");
+    this.#stop("off");
+    this.loop.end();
     this.#owner.onEvent({ kind: "powered-off" });
   }
 
@@ -224,10 +230,10 @@ export class Machine {
     this.loop.resume();
   }
 
-  #halt(state: "off" | "dead"): void {
+  #stop(state: "off" | "dead"): void {
     this.#state = state;
     if (this.#parts.time instanceof HostTimeSource) this.#parts.time.stop();
-    this.loop.end();
+    this.loop.pause();
   }
 
   #resetAll(kind: ResetKind): void {
@@ -263,7 +269,7 @@ export class Machine {
     const registers = this.cpu.describe();
     if (this.#owner.onTripleFault === "stop" || isStorm) {
       this.#owner.drain?.();
-      this.#halt("dead");
+      this.#stop("dead");
       const cause = isStorm ? "triple faults without end" : "triple fault";
       this.#owner.onEvent({ kind: "died", cause, registers });
       return;

@@ -30,6 +30,11 @@ function integerIn(value: unknown, min: number, max: number, what: string): numb
 export function controlHandlers(vm: VmProcess): ControlHandlers {
   const wrongState = (wanted: string) =>
     new ControlError(`the machine is ${vm.state}, not ${wanted}`, "VBOX_E_INVALID_VM_STATE");
+  /** Also of a machine whose guest has died: to be looked at, reset or switched off. */
+  const anyMachine = () => {
+    if (vm.state !== "gurumeditation") return machine();
+    return vm.machine;
+  };
   /** The machine thread, or the refusal that clients know. */
   const machine = () => {
     if (vm.state !== "running" && vm.state !== "paused") throw wrongState("running");
@@ -50,7 +55,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
         pid: process.pid,
         uptimeMs: Math.round(performance.now() - startedMs),
       };
-      if (state !== "running" && state !== "paused") return status;
+      if (state !== "running" && state !== "paused" && state !== "gurumeditation") return status;
       const { widthPixels, heightPixels, bitsPerPixel } = await vm.machine.request("videoMode");
       return { ...status, video: { width: widthPixels, height: heightPixels, bitsPerPixel } };
     },
@@ -60,7 +65,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       return {};
     },
     reset: async () => {
-      await machine().request("reset");
+      await anyMachine().request("reset");
       return {};
     },
     pause: async () => {
@@ -100,7 +105,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
     },
     screenshotpng: async (params) => {
       const { path } = fieldsOf(params);
-      const { widthPixels, heightPixels, rgba } = await machine().request("screen");
+      const { widthPixels, heightPixels, rgba } = await anyMachine().request("screen");
       const png = encodePng(widthPixels, heightPixels, rgba);
       if (path === undefined) return { png: Buffer.from(png).toString("base64") };
       if (typeof path !== "string" || !isAbsolute(path))
@@ -114,7 +119,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       return {};
     },
     textscreen: async (): Promise<TextScreen | null> => {
-      const cells = await machine().request("textScreen");
+      const cells = await anyMachine().request("textScreen");
       if (cells === undefined) return null;
       const { columns, rows, characters, cursor } = cells;
       const lines = Array.from({ length: rows }, (_, row) =>
@@ -122,8 +127,8 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       );
       return { columns, rows, lines, cursor };
     },
-    statistics: async () => ({ ...(await machine().request("statistics")) }),
-    registers: async () => ({ text: await machine().request("registers") }),
+    statistics: async () => ({ ...(await anyMachine().request("statistics")) }),
+    registers: async () => ({ text: await anyMachine().request("registers") }),
     mediumchange: async (params) => {
       const { place, path, format } = fieldsOf(params);
       const { bus, port, device } = fieldsOf(place) as Partial<Record<keyof (MediumPlace & { port: number }), unknown>>;

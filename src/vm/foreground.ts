@@ -46,6 +46,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     uarts: [uart],
     trace: options.trace,
     onTripleFault: options.onTripleFault,
+    onDeath: "end",
     onLine: (tag, text) => {
       if (logFile !== undefined) writeLine(logFile, `${tag} ${text}\n`);
       const isForPerson = tag === "W" || tag === "E" || (tag === "T" && logFile === undefined);

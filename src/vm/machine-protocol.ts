@@ -46,6 +46,8 @@ export interface MachineThreadConfig {
   readonly log: SharedArrayBuffer;
   readonly trace: readonly string[];
   readonly onTripleFault: "reset" | "stop";
+  /** A guest that can no longer run: its machine stays to be looked at, reset or switched off, or it ends. */
+  readonly onDeath: "stay" | "end";
   /** Begin paused instead of running (startvm with a debugger, tests). */
   readonly startPaused?: boolean;
   readonly port: MessagePort;
@@ -102,14 +104,15 @@ export interface RequestMessage {
 }
 
 /** How a machine ended. */
-export type MachineOutcome =
-  | { readonly kind: "powered-off"; readonly statistics: MachineStatistics }
-  | {
-      readonly kind: "died";
-      readonly cause: string;
-      readonly registers: string;
-      readonly statistics: MachineStatistics;
-    };
+export type MachineOutcome = { readonly kind: "powered-off"; readonly statistics: MachineStatistics } | MachineDeath;
+
+/** The guest's CPU can no longer run. */
+export interface MachineDeath {
+  readonly kind: "died";
+  readonly cause: string;
+  readonly registers: string;
+  readonly statistics: MachineStatistics;
+}
 
 /** From the machine thread. */
 export type MachineMessage =
@@ -118,5 +121,7 @@ export type MachineMessage =
   /** It cannot start, for a reason that a person can act on. */
   | { readonly event: "refused"; readonly message: string; readonly code?: ResultCode }
   | { readonly event: "reset" }
+  /** Only with `onDeath` "stay". */
+  | { readonly event: "died"; readonly death: MachineDeath }
   /** A last picture is taken before the machine goes, for screenshots at exit. */
   | { readonly event: "ended"; readonly outcome: MachineOutcome; readonly screen?: ScreenImage };

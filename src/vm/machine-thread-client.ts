@@ -7,6 +7,7 @@ import { AnneauError } from "../base/errors.ts";
 import type { ResultCode } from "../config/result-codes.ts";
 import { ByteRing, Doorbell } from "./byte-ring.ts";
 import type {
+  MachineDeath,
   MachineMessage,
   MachineOutcome,
   MachineRequestName,
@@ -24,6 +25,8 @@ export type MachineThreadOptions = Omit<MachineThreadConfig, "uarts" | "doorbell
   /** A line of the machine's log ("I", "W", "E") or trace ("T"). */
   readonly onLine: (tag: string, text: string) => void;
   readonly onReset?: () => void;
+  /** With `onDeath` "stay". */
+  readonly onDied?: (death: MachineDeath) => void;
 };
 
 interface Pending {
@@ -63,7 +66,7 @@ export class MachineThreadClient {
     onReady: () => void,
     onFail: (e: Error) => void,
   ) {
-    const { uarts, onLine, onReset, ...rest } = options;
+    const { uarts, onLine, onReset, onDied, ...rest } = options;
     this.doorbell = doorbell;
     this.#log = ByteRing.create(LOG_RING_BYTES);
     const channel = new MessageChannel();
@@ -84,6 +87,7 @@ export class MachineThreadClient {
       if ("reply" in message) this.#settle(message.reply, message.result, message.error);
       else if (message.event === "ready") onReady();
       else if (message.event === "reset") onReset?.();
+      else if (message.event === "died") onDied?.(message.death);
       else if (message.event === "refused") this.#refusal = new MachineRefused(message.message, message.code);
       else {
         this.#outcome = message.outcome;

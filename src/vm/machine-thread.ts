@@ -111,6 +111,7 @@ class MachineThread {
           poll: () => thread?.poll(),
           onEvent: (event) => {
             if (event.kind === "reset") thread?.say({ event: "reset" });
+            else if (event.kind === "died" && config.onDeath === "stay") thread?.died(event);
             else thread?.end(event);
           },
           onTripleFault: config.onTripleFault,
@@ -145,6 +146,11 @@ class MachineThread {
 
   end(event: { kind: "powered-off" } | { kind: "died"; cause: string; registers: string }): void {
     this.#outcome = { ...event, statistics: this.#statistics() };
+    this.#machine.loop.end();
+  }
+
+  died(event: { kind: "died"; cause: string; registers: string }): void {
+    this.say({ event: "died", death: { ...event, statistics: this.#statistics() } });
   }
 
   /** The doorbell rang: requests, then serial input. */

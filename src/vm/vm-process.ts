@@ -91,7 +91,7 @@ export class VmProcess {
 
   /** The machine, while it can be talked to. */
   get machine(): MachineThreadClient {
-    if (this.#machine === undefined || (this.#state !== "running" && this.#state !== "paused"))
+    if (this.#machine === undefined || !["running", "paused", "gurumeditation"].includes(this.#state))
       throw new AnneauError(`the machine is not running (${this.#state})`);
     return this.#machine;
   }
@@ -108,10 +108,6 @@ export class VmProcess {
 
   /** Switches off; settles when the end is on record and disks, sockets and session are free. */
   async powerOff(): Promise<void> {
-    if (this.#state === "gurumeditation") {
-      await this.#end("poweroff");
-      return;
-    }
     const { machine } = this;
     this.#state = "stopping";
     const timer = setTimeout(() => void machine.terminate(), POWER_OFF_MS);
@@ -158,7 +154,16 @@ export class VmProcess {
         else if (tag === "E") log.error(text);
         else log.info(text);
       },
-      onReset: () => log.info("the machine was reset"),
+      onReset: () => {
+        log.info("the machine was reset");
+        if (this.#state === "gurumeditation") this.#state = "running";
+      },
+      onDeath: "stay",
+      onDied: ({ cause, registers }) => {
+        if (this.#state === "stopping") return;
+        this.#state = "gurumeditation";
+        log.error(`the guest died: ${cause}\n${registers}`);
+      },
     });
     this.#watch = setInterval(() => this.#watchSettings(), WATCH_MS);
     this.#state = options.startPaused ? "paused" : "running";
@@ -178,11 +183,6 @@ export class VmProcess {
       `${instructions} instructions in ${(guestNs / 1e9).toFixed(3)} s, idle ${(idleNs / 1e9).toFixed(3)} s`,
     );
     for (const [kind, count] of Object.entries(demand)) this.log.info(`${kind}: ${count}`);
-    if (outcome.kind === "died" && this.#state !== "stopping") {
-      this.#state = "gurumeditation";
-      this.log.error(`the guest died: ${outcome.cause}\n${outcome.registers}`);
-      return;
-    }
     this.#recorded = this.#end("poweroff");
   }
 

@@ -310,6 +310,15 @@ test("a guest that dies stays as gurumeditation, or is reset if the settings say
   expect(box.ok("showvminfo", "vm")).toMatch(/^State: {23}guru meditation \(since /m);
   expect(box.vboxManage("modifyvm", "vm", "--memory", "64").stderr).toContain("already locked by a session");
   expect(box.anneau("controlvm", "vm", "pause").code).toBe(1);
+  expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c").stderr).toContain("VBOX_E_INVALID_VM_STATE");
+  // It can be looked at, and reset: then it dies again.
+  expect(box.info("vm").get("VideoMode")).toContain("720,400,0");
+  expect(box.anneau("controlvm", "vm", "screenshotpng", "dead.png")).toEqual(silent);
+  expect(readFileSync(box.path("dead.png")).subarray(1, 4).toString()).toBe("PNG");
+  expect(box.anneau("controlvm", "vm", "reset")).toEqual(silent);
+  await until("it has died twice", () => log().match(/the guest died/g)?.length === 2);
+  expect(log()).toMatch(/the machine was reset[\s\S]*the guest died/);
+  await until("it is dead", () => box.info("vm").get("VMState") === "gurumeditation");
   box.ok("controlvm", "vm", "poweroff");
   expect(box.info("vm").get("VMState")).toBe("poweroff");
 

@@ -110,7 +110,7 @@ test("a serial port that cannot be had gives one line, and the VM stays as it wa
   ports(vbox, "UART")[0].mode = { kind: "file", path: "/nonexistent/serial.txt" };
   vbox.save();
   await expect(launchMachine({ settingsPath: vbox.path, sessionName: "headless" })).rejects.toThrow(
-    /cannot open '\/nonexistent\/serial.txt' for a serial port \(ENOENT\)/,
+    /serial port 1: cannot open '\/nonexistent\/serial.txt' \(ENOENT\)/,
   );
   expect(recordedState(loadVbox(vbox.path))).toBe("poweroff");
   expect(sessionOf(vbox.path).kind).toBe("none");
