@@ -226,7 +226,7 @@ const list: readonly VideoMode[] = [
     miscOutput: 0xe3,
     sequencer: "03 01 0f 00 06",
     crtc: crtc640x480,
-    attributes: hex("00 3f 3f 3f 3f 3f 3f 3f 3f 3f 3f 3f 3f 3f 3f 3f 01 00 0f 00 00"),
+    attributes: hex("00 3f 00 3f 00 3f 00 3f 00 3f 00 3f 00 3f 00 3f 01 00 0f 00 00"),
     graphics: graphicsPlanar,
   }),
   graphics({

@@ -22,7 +22,7 @@ function cga(index: number): Color {
 }
 
 function mono(index: number): Color {
-  const level = [0x00, 0x2a, 0x00, 0x3f][(index >> 3) & 3];
+  const level = [0x00, 0x2a, 0x2a, 0x3f][(index >> 3) & 3];
   return [level, level, level];
 }
 
