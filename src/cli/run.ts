@@ -26,6 +26,7 @@ const specs = [
   option("log", "text"),
   option("triple-fault", "text"),
   option("engine", "text"),
+  option("ioapic", "text"),
   option("read-only", "switch"),
   option("deterministic", "switch"),
   option("statistics", "switch"),
@@ -37,7 +38,7 @@ export const command: Command = {
     "[--kernel=FILE [--initrd=FILE] [--append=TEXT]] [--bios=FILE] [--boot=LETTERS]",
     "[--serial=stdio|none|file:PATH] [--display=none|text|png:FILE]",
     "[--trace=LIST] [--log=FILE] [--statistics] [--deterministic] [--triple-fault=stop|reset]",
-    "[--engine=interpreter|translator]",
+    "[--engine=interpreter|translator] [--ioapic=on|off]",
   ],
   about:
     "Runs a machine in the foreground, without a settings file, its first serial port on the terminal. Ctrl-A X ends it, " +
@@ -71,6 +72,7 @@ export const command: Command = {
       bootOrder: parseBootOrder(parsed.text("boot")),
       hasSerial: serial.kind !== "none",
       hasGraphics: true,
+      hasIoApic: parseOnOff("ioapic", parsed.text("ioapic") ?? "on"),
       serial,
       display,
       isReadOnly: parsed.has("read-only"),
@@ -97,6 +99,11 @@ function checkMedium(path: string, kind: MediumKind): void {
 function parseEngine(text: string) {
   if (text === "interpreter" || text === "translator") return text;
   throw new UsageError(`Invalid argument format for option '--engine': '${text}'`);
+}
+
+function parseOnOff(name: string, text: string): boolean {
+  if (text === "on" || text === "off") return text === "on";
+  throw new UsageError(`Invalid argument format for option '--${name}': '${text}'`);
 }
 
 function parseSerial(text: string) {

@@ -66,6 +66,8 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
   const usedSerial = serial.slice(0, serial.findLastIndex(({ isEnabled }) => isEnabled) + 1);
   const supportedNics = carriedOut.hasNetwork ? adapters(vbox).filter(isSupported) : [];
   const osTypeId = vbox.get(settings.osType);
+  // One without the other makes systems stumble.
+  const hasApics = vbox.get(settings.ioapic) && vbox.get(settings.apic);
   const spec: MachineSpec = {
     name: vbox.name,
     uuid: vbox.hardwareUuid,
@@ -76,7 +78,8 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     // Windows NT 3.x and 4.0 stop when CPUID has leaves they do not know.
     cpu: { pae: vbox.get(settings.pae), nx: false, maxLeaf: /^WindowsNT(3x|4)$/.test(osTypeId) ? 2 : undefined },
     acpi: vbox.get(settings.acpi),
-    ioApic: vbox.get(settings.ioapic) && carriedOut.hasIoApic,
+    ioApic: hasApics,
+    x2Apic: hasApics && vbox.get(settings.x2apic),
     hpet: vbox.get(settings.hpet) && carriedOut.hasHpet,
     rtcUseUtc: vbox.get(settings.rtc) === "utc",
     systemTimeOffsetMs: vbox.get(settings.biosTimeOffsetMs),

@@ -27,7 +27,6 @@ export const carriedOut = {
   hasAudio: false,
   hasUsb: false,
   hasHpet: false,
-  hasIoApic: false,
   hasNetwork: false,
 } as const;
 
@@ -84,7 +83,6 @@ function checkPlatform(vbox: VboxFile, hostMiB: number, { refused, warned }: Lis
     [settings.accelerate2dVideo, "2D video acceleration"],
   ];
   for (const [setting, what] of flags) if (vbox.get(setting)) warned.push(what);
-  if (vbox.get(settings.ioapic) && !carriedOut.hasIoApic) warned.push("the I/O APIC: the guest has the 8259A pair");
   if (vbox.get(settings.hpet) && !carriedOut.hasHpet) warned.push("the HPET");
   if (vbox.get(settings.cpuExecutionCap) !== 100) warned.push("the CPU execution cap");
   if (vbox.get(settings.cpuProfile) !== "host") warned.push(`the CPU profile '${vbox.get(settings.cpuProfile)}'`);

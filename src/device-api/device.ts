@@ -38,6 +38,13 @@ export interface MovablePorts {
   remove(): void;
 }
 
+/** A range of guest-physical addresses that a guest moves; it answers over whatever else is there. */
+export interface MovableMemory {
+  /** Makes the range answer at [base, base+length); beyond the address space it answers nowhere. */
+  place(base: number): void;
+  remove(): void;
+}
+
 export interface DeviceContext {
   readonly clock: Clock;
   readonly memory: GuestMemory;
@@ -50,6 +57,8 @@ export interface DeviceContext {
   claimMovablePorts(length: number, window: IoWindow): MovablePorts;
   /** Claims guest-physical [base, base+length) as memory-mapped registers. */
   claimMemory(base: number, length: number, window: IoWindow): void;
+  /** Registers in memory whose place the guest decides outside of a BAR (the local APIC's page); nowhere until placed. */
+  claimMovableMemory(length: number, window: IoWindow): MovableMemory;
   /** An ISA interrupt input 0–15. */
   isaIrq(irq: number): IrqLine;
   /** Adds a PCI function at `slot`.`fn` of bus 0. Config space, BAR decoding and INTx routing are the framework's. */

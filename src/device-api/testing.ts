@@ -6,7 +6,7 @@
  */
 import { type Logger, MemoryLogger, silentTrace, type TraceChannel, type TraceChannelName } from "../base/logger.ts";
 import type { Clock, Timer } from "./clock.ts";
-import type { DeviceContext, MovablePorts } from "./device.ts";
+import type { DeviceContext, MovableMemory, MovablePorts } from "./device.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import { type AccessSize, allOnes, type IoWindow } from "./io-window.ts";
 import type { IrqLine, Wire } from "./irq-line.ts";
@@ -290,6 +290,19 @@ export class FakeContext implements DeviceContext {
   }
   claimMemory(base: number, length: number, window: IoWindow): void {
     claim(this.mmio, base, length, window, 2 ** 52);
+  }
+  claimMovableMemory(length: number, window: IoWindow): MovableMemory {
+    const range = { base: Number.NEGATIVE_INFINITY, length, window };
+    // First in the list: it lies over whatever else is there.
+    this.mmio.unshift(range);
+    return {
+      place: (base) => {
+        range.base = base;
+      },
+      remove: () => {
+        range.base = Number.NEGATIVE_INFINITY;
+      },
+    };
   }
   isaIrq(irq: number): RecordedLine {
     if (this.irq[irq] === undefined) throw new RangeError(`no ISA IRQ ${irq}`);

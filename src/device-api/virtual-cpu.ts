@@ -19,6 +19,25 @@ export type StopReason =
   /** A breakpoint of `setBreakpoint` was reached (before the instruction). */
   | "breakpoint";
 
+/** The local APIC as its CPU's instructions see it: IA32_APIC_BASE, CPUID's bits, the MSRs of x2APIC mode (800h–83Fh). */
+export interface CpuLocalApic {
+  /** CPUID promises x2APIC mode. */
+  readonly hasX2Apic: boolean;
+  /** IA32_APIC_BASE, unsigned halves. */
+  readonly base: number;
+  readonly baseHigh: number;
+  /** Its enable bit: CPUID's APIC bit. */
+  readonly isEnabled: boolean;
+  /** WRMSR of IA32_APIC_BASE; false: #GP, nothing has changed. */
+  writeBase(low: number, high: number): boolean;
+  /** RDMSR, low half, or -1: #GP. */
+  readMsr(msr: number): number;
+  /** The high half of the MSR that was just read. */
+  readMsrHigh(msr: number): number;
+  /** WRMSR; false: #GP. */
+  writeMsr(msr: number, low: number, high: number): boolean;
+}
+
 /** The CPU's side of the buses, given to it in its constructor. */
 export interface CpuBus {
   readPort(port: number, size: AccessSize): number;
@@ -29,8 +48,10 @@ export interface CpuBus {
   /** Guest-physical accesses that hit neither RAM nor ROM. */
   readMmio(gpa: number, size: AccessSize): number;
   writeMmio(gpa: number, size: AccessSize, value: number): void;
-  /** INTA cycle: the vector of the highest pending interrupt (spurious if it went away). */
+  /** The CPU takes an interrupt: the vector of the highest pending one (spurious if it went away). */
   acknowledgeInterrupt(): number;
+  /** Absent: a CPU without local APIC. */
+  readonly localApic?: CpuLocalApic;
   /** Time-stamp counter in guest cycles (may exceed 2^32; exact below 2^53). */
   readTsc(): number;
 }

@@ -7,6 +7,8 @@ export { createDma, type DmaDevice } from "./dma-8237/index.ts";
 export { createFloppy, type FloppyConfig, type FloppyDriveConfig } from "./floppy-82078/index.ts";
 export { createI440fx, type I440fxConfig } from "./i440fx/index.ts";
 export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type IdeDvdConfig } from "./ide/index.ts";
+export { createIoApic, type IoApicConfig, type IoApicDevice } from "./io-apic/index.ts";
+export { createLocalApic, type LocalApicConfig, type LocalApicDevice } from "./local-apic/index.ts";
 export { createPic, type PicConfig, type PicDevice } from "./pic-8259/index.ts";
 export { createPiix3Isa, type Piix3IsaDevice } from "./piix3-isa/index.ts";
 export { createPit, type PitDevice } from "./pit-8254/index.ts";

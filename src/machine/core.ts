@@ -7,7 +7,7 @@ import { createSoftwareCpu } from "../cpu/create.ts";
 import { memoryPages, RAM } from "../cpu/layout.ts";
 import type { SoftwareCpu } from "../cpu/software-cpu.ts";
 import type { WallClock } from "../device-api/clock.ts";
-import type { CpuBus } from "../device-api/virtual-cpu.ts";
+import type { CpuBus, CpuLocalApic } from "../device-api/virtual-cpu.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 import { HostTimeSource, InstructionTimeSource, MachineClock } from "./clock.ts";
 import { DemandLog } from "./demand-log.ts";
@@ -52,6 +52,8 @@ export interface MachineCore {
   readonly trace: (channel: TraceChannelName) => TraceChannel;
   /** The INTA cycle; set once there is an interrupt controller. */
   acknowledgeInterrupt: () => number;
+  /** Set once there is one. */
+  localApic?: CpuLocalApic;
 }
 
 export async function createCore(spec: MachineSpec, host: PcHost): Promise<MachineCore> {
@@ -73,6 +75,9 @@ export async function createCore(spec: MachineSpec, host: PcHost): Promise<Machi
     readMmio: (gpa, size) => core!.memoryBus.readMmio(gpa, size),
     writeMmio: (gpa, size, value) => core!.memoryBus.writeMmio(gpa, size, value),
     acknowledgeInterrupt: () => core!.acknowledgeInterrupt(),
+    get localApic() {
+      return core?.localApic;
+    },
     readTsc: () => core!.clock.nowNs(),
   };
   const cpu = await (host.createCpu ?? createSoftwareCpu)({

@@ -66,6 +66,8 @@ export interface MachineParts {
   readonly saveables: readonly Saveable[];
   /** Gate A20: high after every reset of the CPU, so that it finds its ROM. */
   readonly a20: Wire;
+  /** Parts of the processor that are devices of their own (the local APIC) hear of its reset. */
+  readonly onCpuReset?: () => void;
   readonly demand: DemandLog;
   readonly front: MachineFront;
 }
@@ -249,6 +251,7 @@ export class Machine {
     this.#wantedReset = undefined;
     this.#parts.a20.set(true);
     this.cpu.reset();
+    this.#parts.onCpuReset?.();
   }
 
   #serve(): void {

@@ -89,6 +89,19 @@ test("a BAR never covers RAM or registers, and a page it shares with registers l
   expect(bus.readMmio(0x201007, 2)).toBe(0x0722);
 });
 
+test("an overlay answers over RAM and registers, wherever it goes; RAM comes back behind it", () => {
+  const { bus, pages } = createBus();
+  bus.addMemory("ram", 0, 0x10000, HOST, true);
+  bus.claim(0xfec00000, 0x1000, constant(1), "io-apic");
+  const overlay = bus.addOverlay("apic", 0x1000, { kind: "window", window: constant(2) });
+  overlay.place(0xfec00000);
+  expect(bus.readMmio(0xfec00000, 1)).toBe(2);
+  overlay.place(0x3000);
+  expect([bus.readMmio(0xfec00000, 1), bus.readMmio(0x3010, 1), pages.pages.has(3)]).toEqual([1, 2, false]);
+  overlay.remove();
+  expect(pages.pages.get(3)).toEqual({ host: HOST + 0x3000, writable: true });
+});
+
 test("two built-in windows at one address are an error of the assembly", () => {
   const { bus } = createBus();
   bus.claim(0xfee00000, 0x1000, constant(0), "apic");

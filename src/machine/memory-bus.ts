@@ -3,7 +3,8 @@
  * listed by priority; whenever one moves, the list is flattened into disjoint segments, each with the region that answers
  * reads and the one that takes writes (they differ under the i440FX's PAM registers). Pages that lie wholly inside one
  * memory-backed segment are mapped in the CPU's PhysicalMap and never come here; all else arrives through `readMmio` and
- * `writeMmio`. Priorities: built-in regions in the order of their making, then what guests place (BARs).
+ * `writeMmio`. Priorities: what lies over everything (the local APIC's page), built-in regions in the order of their making,
+ * then what guests place (BARs).
  */
 import { InternalError } from "../base/errors.ts";
 import { silentTrace, type TraceChannel } from "../base/logger.ts";
@@ -56,6 +57,7 @@ export class MemoryBus {
   readonly #demand: DemandLog;
   readonly #trace: TraceChannel;
   readonly #onDirectWrite: (gpa: number, lengthBytes: number) => void;
+  readonly #overlays: Region[] = [];
   readonly #fixed: Region[] = [];
   readonly #placed: Region[] = [];
   #mappings: Mapping[] = [];
@@ -122,6 +124,11 @@ export class MemoryBus {
   /** A region that the chipset switches (shadow RAM): as strong as a built-in one made at the same time. */
   addSwitched(name: string, lengthBytes: number, backing: RegionBacking): MovableRegion {
     return this.#add(this.#fixed, name, lengthBytes, backing);
+  }
+
+  /** A region that the guest places and that lies over everything else: registers inside the processor. */
+  addOverlay(name: string, lengthBytes: number, backing: RegionBacking): MovableRegion {
+    return this.#add(this.#overlays, name, lengthBytes, backing);
   }
 
   /** A region that the guest places (a BAR): weaker than everything built in. */
@@ -242,7 +249,7 @@ export class MemoryBus {
   /** Flattens the regions into segments and brings the page map in line. Bounded by the number of regions squared. */
   #rebuild(): void {
     if (this.#suspended > 0) return;
-    const regions = [...this.#fixed, ...this.#placed].filter((r) => r.answersReads || r.takesWrites);
+    const regions = [...this.#overlays, ...this.#fixed, ...this.#placed].filter((r) => r.answersReads || r.takesWrites);
     const borders = new Set([0, SPACE_END]);
     for (const region of regions) {
       borders.add(region.base);

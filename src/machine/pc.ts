@@ -20,6 +20,7 @@ import { cmosFor } from "./cmos.ts";
 import { createCore, vramBarBytes, vramBytes } from "./core.ts";
 import { MachineDeviceContext } from "./device-context.ts";
 import type { DeviceMemoryAllocator } from "./device-memory.ts";
+import { createInterrupts } from "./interrupts.ts";
 import { Machine, type MachineFront, type MachineOwner } from "./machine.ts";
 import type { MemoryBus } from "./memory-bus.ts";
 import { PciBus } from "./pci-bus.ts";
@@ -71,9 +72,7 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
 
   // Interrupt controller, chipset, PCI bus.
   const a20 = wires.add("a20", (level) => cpu.setA20(level));
-  const intr = wires.add("intr", (level) => cpu.setInterruptLine(level));
-  const pic = devices.createPic({ intr });
-  core.acknowledgeInterrupt = () => pic.acknowledge();
+  const interrupts = createInterrupts(spec, core, requestReset);
   const i440fx = devices.createI440fx({ onPamChange: (index, value) => shadow.setPam(index, value) });
   const piix3 = devices.createPiix3Isa();
   const pirqs = [0, 1, 2, 3].map((pirq) => piix3.pirq(pirq));
@@ -82,6 +81,7 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
     memory: memoryBus,
     trace: core.trace("pci"),
     setPirq: (pirq, level) => (level ? pirqs[pirq].raise() : pirqs[pirq].lower()),
+    setApicInput: (input, level) => interrupts.setPciInput(input, level),
     placeRom: (rom) => core.deviceMemory.allocateCopy(rom).hostOffset,
   });
 
@@ -95,7 +95,7 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
     initialCmos: cmosFor(spec, (drive) => backends.floppy(drive)?.medium?.sizeBytes ?? 0),
   });
   // FERR#: an x87 error with CR0.NE clear comes as IRQ 13; a write to port F0h takes it back.
-  const fpuError = pic.irq(13);
+  const fpuError = interrupts.isaIrq(13);
   core.cpu.onFpuError = () => fpuError.raise();
   const systemPorts = devices.createSystemPorts({
     timer2: { gate: pit.gate2, out: pit.out2 },
@@ -126,11 +126,12 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
           expansionRom: firmware.videoRom,
         });
 
-  const platform: Device[] = [pic, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
+  const platform: Device[] = [...interrupts.devices, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
   const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
   const all: Device[] = [...platform, ...uarts, ...storage, ...(vga ? [vga] : []), ...ownFirmware];
   for (const device of all) {
-    const isaIrq = (irq: number) => pic.irq(irq);
+    // What the PIIX3 steers does not come out on ISA's wires.
+    const isaIrq = device === piix3 ? interrupts.picIrq : interrupts.isaIrq;
     device.attach(new MachineDeviceContext({ ...core, log: host.log, pci, isaIrq }, device.id));
   }
   mapRoms(spec, firmware, memoryBus, core.deviceMemory);
@@ -150,7 +151,10 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
     powerButton: spec.acpi ? () => acpiPm.pressPowerButton() : undefined,
     sleepButton: spec.acpi ? () => acpiPm.pressSleepButton() : undefined,
   };
-  machine = new Machine({ ...core, spec, clock, pci, devices: all, saveables, a20, front }, host);
+  machine = new Machine(
+    { ...core, spec, clock, pci, devices: all, saveables, a20, front, onCpuReset: interrupts.onCpuReset },
+    host,
+  );
   return machine;
 }
 
@@ -198,9 +202,8 @@ function checkSpec(spec: MachineSpec): void {
 
 /** Parts that this PC does not have yet, so that the firmware's tables do not promise them. */
 function withoutMissingParts(spec: MachineSpec, log: Logger): MachineSpec {
-  if (spec.ioApic) log.warn("the I/O APIC is not there: interrupts go through the 8259 pair");
   if (spec.hpet) log.warn("the high precision event timer is not there");
-  return { ...spec, ioApic: false, hpet: false };
+  return { ...spec, hpet: false };
 }
 
 /** The BIOS ends at 1 MiB and again at 4 GiB; the video BIOS of our firmware lies at C0000h. */

@@ -74,7 +74,10 @@ export interface MachineSpec {
     readonly engine?: CpuEngine;
   };
   readonly acpi: boolean;
+  /** Local APIC and I/O APIC: both or neither, for systems stumble over one without the other. */
   readonly ioApic: boolean;
+  /** CPUID promises x2APIC mode; only together with `ioApic`. */
+  readonly x2Apic?: boolean;
   readonly hpet: boolean;
   readonly rtcUseUtc: boolean;
   /** Milliseconds added to the host's wall clock. */

@@ -22,6 +22,8 @@ export interface RunMachineOptions {
   readonly bootOrder?: MachineSpec["bootOrder"];
   readonly isReadOnly?: boolean;
   readonly deterministic: boolean;
+  /** Local and I/O APIC; there unless said otherwise. */
+  readonly hasIoApic?: boolean;
   readonly engine?: MachineSpec["cpu"]["engine"];
 }
 
@@ -75,7 +77,7 @@ export function describeRunMachine(options: RunMachineOptions): RunMachine {
     cpuCount: 1,
     cpu: { pae: true, nx: false, engine: options.engine },
     acpi: true,
-    ioApic: false,
+    ioApic: options.hasIoApic ?? true,
     hpet: false,
     rtcUseUtc: true,
     systemTimeOffsetMs: 0,

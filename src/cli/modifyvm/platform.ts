@@ -16,7 +16,7 @@ export const platformOptions = inGroup("Chipset and firmware", [
     note: "`bios` works",
   }),
   onOff("acpi", settings.acpi, { example: ["off"] }),
-  onOff("ioapic", settings.ioapic, { status: "warned", example: ["on"] }),
+  onOff("ioapic", settings.ioapic, { example: ["on"], note: "local and I/O APIC; off, the guest has the 8259A pair" }),
   choice("iommu", settings.iommu, { status: "warned", example: ["amd"] }),
   choice("tpm-type tpmtype", settings.tpmType, { status: "warned", example: ["2.0"] }),
   text("tpm-location tpmlocation", settings.tpmLocation, { status: "stored", example: ["tpm0"] }),

@@ -1,8 +1,9 @@
 /**
  * CPUID (Intel SDM volume 2): a GenuineIntel family 6 processor of the Pentium M kind (model 13), with exactly the
- * features that this engine executes. No APIC, VME, MCE, performance counters, hypervisor leaves. The low byte of leaf 2
+ * features that this engine executes; the local APIC's bits are its own to decide. No VME, MCE, performance counters, hypervisor leaves. The low byte of leaf 2
  * is 1, basic leaves end at 2: what NT 4 and its successors want.
  */
+import type { CpuLocalApic } from "../../device-api/virtual-cpu.ts";
 import { GPR } from "../layout.ts";
 import type { CpuState } from "../state.ts";
 
@@ -26,6 +27,7 @@ const TSC = 1 << 4;
 const MSR = 1 << 5;
 const PAE = 1 << 6;
 const CX8 = 1 << 8;
+const APIC = 1 << 9;
 const SEP = 1 << 11;
 const MTRR = 1 << 12;
 const PGE = 1 << 13;
@@ -38,6 +40,8 @@ const FXSR = 1 << 24;
 const SSE = 1 << 25;
 const SSE2 = 1 << 26;
 const ALWAYS = FPU | DE | PSE | TSC | MSR | CX8 | SEP | MTRR | PGE | CMOV | PAT | CLFSH | MMX | FXSR | SSE | SSE2;
+/** Leaf 1, ECX. */
+const X2APIC = 1 << 21;
 /** Leaf 80000001h, EDX. */
 const NX = 1 << 20;
 
@@ -63,7 +67,12 @@ export function hasNoExecute(features: CpuFeatures): boolean {
  * Executes CPUID: EAX, EBX, ECX, EDX for the leaf in EAX. `isNxHidden` (IA32_MISC_ENABLE bit 34) hides no-execute; bit
  * 22, which caps the basic leaves at 3, has nothing to do here. EIP is the caller's.
  */
-export function cpuid(state: CpuState, features: CpuFeatures, isNxHidden: boolean): void {
+export function cpuid(
+  state: CpuState,
+  features: CpuFeatures,
+  isNxHidden: boolean,
+  localApic: CpuLocalApic | undefined,
+): void {
   const maxLeaf = Math.min(MAX_BASIC_LEAF, features.maxLeaf ?? MAX_BASIC_LEAF);
   let leaf = state.reg32(0);
   // Leaves out of range answer as the highest basic one.
@@ -72,9 +81,12 @@ export function cpuid(state: CpuState, features: CpuFeatures, isNxHidden: boolea
     case 0:
       set(state, maxLeaf, text("Genu"), text("ntel"), text("ineI"));
       break;
-    case 1:
-      set(state, CPU_SIGNATURE, LEAF1_EBX, 0, ALWAYS | ((features.pae ? PAE : 0) | (hasPse36(features) ? PSE36 : 0)));
+    case 1: {
+      const paging = (features.pae ? PAE : 0) | (hasPse36(features) ? PSE36 : 0);
+      const apic = localApic?.isEnabled ? APIC : 0;
+      set(state, CPU_SIGNATURE, LEAF1_EBX, localApic?.hasX2Apic ? X2APIC : 0, ALWAYS | paging | apic);
       break;
+    }
     case 2:
       set(state, LEAF2[0], LEAF2[1], LEAF2[2], LEAF2[3]);
       break;

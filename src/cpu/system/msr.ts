@@ -1,9 +1,10 @@
 /**
  * Model-specific registers (Intel SDM volume 4, P6 family and Pentium M), time-stamp counter. Stored in the state block's
  * MSR_FILE, so that saved state is the block. Memory types (MTRR, PAT) are checked and remembered; they change nothing,
- * all memory being coherent here. The local APIC is absent: IA32_APIC_BASE exists, its enable bit stays 0. Unknown
- * registers fault and are said once.
+ * all memory being coherent here. IA32_APIC_BASE and the registers of x2APIC mode belong to the local APIC; without one,
+ * IA32_APIC_BASE exists and its enable bit stays 0. Unknown registers fault and are said once.
  */
+import type { CpuLocalApic } from "../../device-api/virtual-cpu.ts";
 import { EFER, MSR_FILE, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP } from "../layout.ts";
 import { CR4_TSD, EFER_NXE } from "../state.ts";
 import type { SystemContext } from "./context.ts";
@@ -38,6 +39,8 @@ const IA32_MTRR_FIX4K_C0000 = 0x268;
 const IA32_MTRR_FIX4K_F8000 = 0x26f;
 const IA32_PAT = 0x277;
 const IA32_MTRR_DEF_TYPE = 0x2ff;
+const X2APIC_FIRST = 0x800;
+const X2APIC_LAST = 0x83f;
 const IA32_EFER = 0xc0000080;
 
 /** Slots of MSR_FILE, 8 bytes each. Appending is compatible with old saved states, reordering is not. */
@@ -90,6 +93,8 @@ export function readMsr(context: SystemContext): void {
   if (state.cpl !== 0) throw generalProtection();
   const msr = state.reg32(1);
   const { i32 } = state;
+  const { localApic } = context.bus;
+  if (localApic !== undefined && readApicMsr(context, localApic, msr)) return;
   const index = storedSlot(msr);
   if (index >= 0) {
     answer(context, i32[slot(index)], i32[slot(index) + 1]);
@@ -140,6 +145,8 @@ export function writeMsr(context: SystemContext): void {
   const low = state.reg32(0) | 0;
   const high = state.reg32(2) | 0;
   const { i32 } = state;
+  const { localApic } = context.bus;
+  if (localApic !== undefined && writeApicMsr(localApic, msr, low, high)) return;
   const index = storedSlot(msr);
   if (index >= 0) {
     writeStored(context, msr, index, low, high);
@@ -177,6 +184,29 @@ export function writeMsr(context: SystemContext): void {
   }
   context.say(`WRMSR of ${msr.toString(16)}h, which this processor does not have`);
   throw generalProtection();
+}
+
+/** True if `msr` is one of the local APIC's. */
+function readApicMsr(context: SystemContext, apic: CpuLocalApic, msr: number): boolean {
+  if (msr === IA32_APIC_BASE) {
+    answer(context, apic.base, apic.baseHigh);
+    return true;
+  }
+  if (msr < X2APIC_FIRST || msr > X2APIC_LAST) return false;
+  const low = apic.readMsr(msr);
+  if (low < 0) throw generalProtection();
+  answer(context, low, apic.readMsrHigh(msr));
+  return true;
+}
+
+function writeApicMsr(apic: CpuLocalApic, msr: number, low: number, high: number): boolean {
+  if (msr === IA32_APIC_BASE) {
+    if (!apic.writeBase(low >>> 0, high >>> 0)) throw generalProtection();
+    return true;
+  }
+  if (msr < X2APIC_FIRST || msr > X2APIC_LAST) return false;
+  if (!apic.writeMsr(msr, low, high)) throw generalProtection();
+  return true;
 }
 
 /** Slot of a register that is simply stored, or -1. */

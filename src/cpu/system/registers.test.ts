@@ -257,6 +257,40 @@ describe("MSRs", () => {
     expect(rdmsr(0x1b)).toEqual([0, 0x100]);
   });
 
+  test("a local APIC answers for its MSRs and CPUID's bits", () => {
+    let base = 0xfee00900;
+    cpu.bus.localApic = {
+      hasX2Apic: true,
+      get base() {
+        return base;
+      },
+      baseHigh: 0,
+      get isEnabled() {
+        return (base & 0x800) !== 0;
+      },
+      writeBase: (low, high) => {
+        if (high !== 0) return false;
+        base = low;
+        return true;
+      },
+      readMsr: (msr) => (msr === 0x802 ? 0x12345678 : -1),
+      readMsrHigh: () => 9,
+      writeMsr: (msr) => msr === 0x80b,
+    };
+    expect(rdmsr(0x1b)).toEqual([0, 0xfee00900]);
+    expect(leaf(1)[2] & (1 << 21)).not.toBe(0);
+    expect(leaf(1)[3] & (1 << 9)).not.toBe(0);
+    expect(faultOf(() => wrmsr(0x1b, 1, 0))).toBe("13/0");
+    wrmsr(0x1b, 0, 0xfee00100);
+    expect(leaf(1)[3] & (1 << 9)).toBe(0);
+    expect(rdmsr(0x802)).toEqual([9, 0x12345678]);
+    expect(faultOf(() => rdmsr(0x80e))).toBe("13/0");
+    expect(faultOf(() => wrmsr(0x80b, 0, 0))).toBe("none");
+    expect(faultOf(() => wrmsr(0x840, 0, 0))).toBe("13/0");
+    tables.enter(3);
+    expect(faultOf(() => rdmsr(0x802))).toBe("13/0");
+  });
+
   test("all of it lies in the state block", () => {
     wrmsr(0x205, 3, 0xabc00800);
     const block = cpu.block();

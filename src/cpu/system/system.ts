@@ -266,7 +266,8 @@ export class System {
     msr.readPerformanceCounter();
   }
   cpuid(): void {
-    cpuid(this.#state, this.#context.features, msr.isNoExecuteHidden(this.#context));
+    const { features, bus } = this.#context;
+    cpuid(this.#state, features, msr.isNoExecuteHidden(this.#context), bus.localApic);
   }
 
   // --- IOPL-sensitive --------------------------------------------------------------------------------------------

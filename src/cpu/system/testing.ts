@@ -2,7 +2,7 @@
  * A CPU without an interpreter for unit tests: state, memory, page tables and descriptor tables in a small RAM that is
  * mapped identically, a bus that records. Only tests import this file.
  */
-import type { CpuBus } from "../../device-api/virtual-cpu.ts";
+import type { CpuBus, CpuLocalApic } from "../../device-api/virtual-cpu.ts";
 import * as L from "../layout.ts";
 import { LinearMemory } from "../mmu/linear-memory.ts";
 import { PageWalker } from "../mmu/page-walk.ts";
@@ -20,6 +20,7 @@ export const TEST_RAM_BYTES = 2 << 20;
 export class TestBus implements CpuBus {
   readonly log: string[] = [];
   tsc = 1000;
+  localApic?: CpuLocalApic;
   readPort(port: number): number {
     return port & 0xff;
   }

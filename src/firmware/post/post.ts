@@ -33,6 +33,7 @@ const OPTION_ROMS = 0xc8000;
 const OPTION_ROMS_END = 0xe0000;
 const OPTION_ROM_STEP = 0x800;
 const LOCAL_APIC = 0xfee00000;
+const IO_APIC = 0xfec00000;
 const APIC_SPURIOUS = LOCAL_APIC + 0xf0;
 const APIC_LINT0 = LOCAL_APIC + 0x350;
 const APIC_LINT1 = LOCAL_APIC + 0x360;
@@ -40,7 +41,11 @@ const APIC_LINT1 = LOCAL_APIC + 0x360;
 export function* post(context: ServiceContext, memory: ServiceMemory): Directed {
   const { ports, spec } = context;
   const shutdown = memory.input(() => readCmos(ports, cmos.shutdown));
-  memory.effect(() => writeCmos(ports, cmos.shutdown, 0));
+  memory.effect(() => {
+    writeCmos(ports, cmos.shutdown, 0);
+    // Every reset of the processor closes the way of the 8259s' request.
+    if (spec.ioApic) wireLocalApic(context);
+  });
   yield* resumeAfterShutdown(memory, shutdown, () => initialiseInterruptControllers(ports));
 
   memory.effect(() => {
@@ -48,7 +53,7 @@ export function* post(context: ServiceContext, memory: ServiceMemory): Directed 
     initialiseInterruptControllers(ports);
     initialiseTimersAndDma(ports);
     initialisePci(ports, (line) => context.log().warn(line));
-    if (spec.ioApic) wireLocalApic(context);
+    if (spec.ioApic) nameIoApic(context);
     if (context.acpiTables) context.memory.write(context.acpiTables.base, context.acpiTables.bytes);
     fillMemory(context, memory);
   });
@@ -91,6 +96,12 @@ function wireLocalApic({ cpu }: ServiceContext): void {
   cpu.writeLinear(APIC_SPURIOUS, 4, 0x1ff);
   cpu.writeLinear(APIC_LINT0, 4, 0x700);
   cpu.writeLinear(APIC_LINT1, 4, 0x400);
+}
+
+/** The id that the MADT and the MP table give it. */
+function nameIoApic({ cpu, spec }: ServiceContext): void {
+  cpu.writeLinear(IO_APIC, 4, 0);
+  cpu.writeLinear(IO_APIC + 0x10, 4, (spec.cpuCount << 24) >>> 0);
 }
 
 function fillMemory(context: ServiceContext, memory: ServiceMemory): void {
