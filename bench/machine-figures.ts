@@ -1,244 +1,113 @@
 /**
- * `node bench/machine-figures.ts`: Anneau's interpreter and translator beside qemu-system-i386 (TCG) on this machine, in interleaved rounds,
- * medians. Prints one Markdown table and writes docs/benchmarks.md. Not a test: nothing here fails for being slow.
+ * What the kernels do not show: a loop without an operating system, a boot from the start of the process to the shell, memory
+ * at the shell, and what an idle guest costs; and the command line.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { linuxGuest } from "../scripts/media/linux-guest.ts";
+import { BenchGuest } from "./guest.ts";
+import type { Peer } from "./peers.ts";
 
-const root = resolve(import.meta.dirname, "..");
-const anneau = join(root, "bin", "anneau");
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
-const rounds = Number(values.rounds);
-const folder = mkdtempSync(join(tmpdir(), "anneau-bench-"));
-const CLOCK_TICKS_PER_SECOND = 100;
-const LOOP_INSTRUCTIONS = 1_000_000_000;
+export interface MachineFigures {
+  readonly loopSeconds: number;
+  readonly bootSeconds: number;
+  readonly bootCpuSeconds: number;
+  readonly shellRssMiB: number;
+  /** Of one core. */
+  readonly idlePercent: number;
+}
 
-/** CPU seconds and peak RSS of a process and all it started, from /proc. */
-function usage(pid: number): { cpuSeconds: number; peakMiB: number } {
-  let cpuSeconds = 0;
-  let peakMiB = 0;
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const fields = readFileSync(`/proc/${name}/stat`, "latin1")
-        .replace(/^.*\) /, "")
-        .split(" ");
-      const parent = Number(fields[1]);
-      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-    } catch {}
+const SETTLE_MS = 10_000;
+const IDLE_MS = 20_000;
+/** bench/integer-loop.asm */
+export const LOOP_INSTRUCTIONS = 1e9;
+
+/** One list a peer, one entry a round; peers that are no machines have none. */
+export async function measureMachines(
+  peers: readonly Peer[],
+  rounds: number,
+  patienceSeconds: number,
+  onProgress: (text: string) => void,
+): Promise<Map<string, MachineFigures[]>> {
+  const media = await linuxGuest();
+  const folder = mkdtempSync(join(tmpdir(), "anneau-bench-"));
+  const figures = new Map<string, MachineFigures[]>();
+  try {
+    const disk = join(folder, "loop.img");
+    execFileSync("nasm", ["-f", "bin", "-o", disk, join(import.meta.dirname, "integer-loop.asm")]);
+    writeFileSync(disk, Buffer.concat([readFileSync(disk), Buffer.alloc((1 << 20) - 512)]));
+    const linux = {
+      memoryMiB: 256,
+      kernel: join(media, "vmlinuz"),
+      initrd: join(media, "initrd.gz"),
+      append: "console=ttyS0",
+    };
+    for (let round = 0; round < rounds; round++) {
+      for (const { name, startMachine, maxRounds } of peers) {
+        if (startMachine === undefined || round >= (maxRounds ?? rounds)) continue;
+        const loop = new BenchGuest(startMachine({ memoryMiB: 64, disk }));
+        let loopSeconds = Number.NaN;
+        const guest = await run(loop, async () => {
+          await loop.says(/B/, patienceSeconds);
+          const startedAtMs = performance.now();
+          await loop.says(/E/, patienceSeconds);
+          loopSeconds = (performance.now() - startedAtMs) / 1000;
+        }).then(() => new BenchGuest(startMachine(linux)));
+        await run(guest, async () => {
+          await guest.says(/ANNEAU-GUEST-READY/, patienceSeconds);
+          const bootSeconds = (performance.now() - guest.startedAtMs) / 1000;
+          const booted = guest.usage();
+          await sleep(SETTLE_MS);
+          const before = guest.usage().cpuSeconds;
+          await sleep(IDLE_MS);
+          const idlePercent = ((guest.usage().cpuSeconds - before) / (IDLE_MS / 1000)) * 100;
+          const figure = {
+            loopSeconds,
+            bootSeconds,
+            bootCpuSeconds: booted.cpuSeconds,
+            shellRssMiB: booted.peakRssMiB,
+            idlePercent,
+          };
+          figures.set(name, [...(figures.get(name) ?? []), figure]);
+          onProgress(`machine round ${round + 1}/${rounds}: ${name}, boot ${bootSeconds.toFixed(1)} s`);
+        });
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
-  const visit = (id: number): void => {
-    try {
-      const fields = readFileSync(`/proc/${id}/stat`, "latin1")
-        .replace(/^.*\) /, "")
-        .split(" ");
-      cpuSeconds += (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
-      const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "latin1"));
-      peakMiB += Number(peak?.[1] ?? 0) / 1024;
-    } catch {}
-    for (const child of children.get(id) ?? []) visit(child);
-  };
-  visit(pid);
-  return { cpuSeconds, peakMiB };
+  return figures;
 }
 
-interface Running {
-  readonly child: ChildProcess;
-  readonly pid: number;
-  said: string;
-  readonly startedAt: number;
-}
-
-function start(program: string, args: readonly string[]): Running {
-  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
-  const running: Running = { child, pid: child.pid as number, said: "", startedAt: performance.now() };
-  child.stdout?.on("data", (bytes: Buffer) => {
-    running.said += bytes.toString("latin1");
-  });
-  return running;
-}
-
-async function says(running: Running, what: string): Promise<void> {
-  while (!running.said.includes(what)) {
-    if (running.child.exitCode !== null) throw new Error(`ended without '${what}': ${running.said.slice(-500)}`);
-    await new Promise((done) => setTimeout(done, 5));
-  }
-}
-
-async function end(running: Running): Promise<void> {
-  running.child.kill("SIGKILL");
-  await new Promise((done) => running.child.once("close", done));
-}
-
-const media = await linuxGuest();
-const kernel = join(media, "vmlinuz");
-const initrd = join(media, "initrd.gz");
-const loopImage = join(folder, "loop.img");
-execFileSync("nasm", ["-f", "bin", "-o", loopImage, join(import.meta.dirname, "integer-loop.asm")]);
-writeFileSync(loopImage, Buffer.concat([readFileSync(loopImage), Buffer.alloc((1 << 20) - 512)]));
-
-const qemu = "qemu-system-i386";
-const common = [
-  "-accel",
-  "tcg",
-  "-m",
-  "256",
-  "-display",
-  "none",
-  "-serial",
-  "stdio",
-  "-net",
-  "none",
-  "-monitor",
-  "none",
-];
-const machines = [
-  {
-    name: "interpreter",
-    boot: () =>
-      start(process.execPath, [
-        anneau,
-        "run",
-        "--kernel",
-        kernel,
-        "--initrd",
-        initrd,
-        "--append",
-        "console=ttyS0",
-        "--memory",
-        "256",
-      ]),
-    loop: () => start(process.execPath, [anneau, "run", "--disk", loopImage, "--memory", "64"]),
-  },
-  {
-    name: "translator",
-    boot: () =>
-      start(process.execPath, [
-        anneau,
-        "run",
-        "--engine",
-        "translator",
-        "--kernel",
-        kernel,
-        "--initrd",
-        initrd,
-        "--append",
-        "console=ttyS0",
-        "--memory",
-        "256",
-      ]),
-    loop: () =>
-      start(process.execPath, [anneau, "run", "--engine", "translator", "--disk", loopImage, "--memory", "64"]),
-  },
-  {
-    name: "qemu-system-i386",
-    boot: () => start(qemu, [...common, "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0"]),
-    loop: () => start(qemu, [...common, "-drive", `file=${loopImage},format=raw`]),
-  },
-] as const;
-
-interface Figures {
-  bootSeconds: number[];
-  bootCpuSeconds: number[];
-  peakMiB: number[];
-  idlePercent: number[];
-  loopSeconds: number[];
-}
-const figures = new Map<string, Figures>(
-  machines.map(({ name }) => [
-    name,
-    { bootSeconds: [], bootCpuSeconds: [], peakMiB: [], idlePercent: [], loopSeconds: [] },
-  ]),
-);
-
-for (let round = 0; round < rounds; round++) {
-  for (const machine of machines) {
-    const figure = figures.get(machine.name) as Figures;
-    const guest = machine.boot();
-    await says(guest, "ANNEAU-GUEST-READY");
-    figure.bootSeconds.push((performance.now() - guest.startedAt) / 1000);
-    const booted = usage(guest.pid);
-    figure.bootCpuSeconds.push(booted.cpuSeconds);
-    figure.peakMiB.push(booted.peakMiB);
-    // Let the guest settle, then twenty seconds at the prompt.
-    await new Promise((done) => setTimeout(done, 10_000));
-    const before = usage(guest.pid).cpuSeconds;
-    await new Promise((done) => setTimeout(done, 20_000));
-    figure.idlePercent.push(((usage(guest.pid).cpuSeconds - before) / 20) * 100);
-    await end(guest);
-
-    const loop = machine.loop();
-    await says(loop, "B");
-    const startedAt = performance.now();
-    await says(loop, "E");
-    figure.loopSeconds.push((performance.now() - startedAt) / 1000);
-    await end(loop);
-    console.error(`round ${round + 1}/${rounds}: ${machine.name}`);
+async function run(guest: BenchGuest, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } finally {
+    await guest.kill();
   }
 }
 
-/** Milliseconds of a command line, after one run that fills caches. */
-function commandMs(...args: string[]): number {
+/** Milliseconds of commands with one registered machine: all runs but the first, which fills caches. */
+export function measureCommands(commands: readonly (readonly string[])[]): number[][] {
+  const folder = mkdtempSync(join(tmpdir(), "anneau-bench-"));
+  const anneau = resolve(import.meta.dirname, "../bin/anneau");
   const env = { ...process.env, HOME: folder, VBOX_USER_HOME: join(folder, "registry") };
-  const times: number[] = [];
-  for (let n = 0; n < 8; n++) {
-    const startedAt = performance.now();
+  const once = (args: readonly string[]): number => {
+    const startedAtMs = performance.now();
     const { status, stderr } = spawnSync(process.execPath, [anneau, ...args], { env, encoding: "utf8" });
-    if (status !== 0) throw new Error(stderr);
-    if (n > 0) times.push(performance.now() - startedAt);
+    if (status !== 0) throw new Error(`anneau ${args.join(" ")}: ${stderr}`);
+    return performance.now() - startedAtMs;
+  };
+  try {
+    once(["createvm", "--name", "bench", "--register"]);
+    return commands.map((args) => Array.from({ length: 8 }, () => once(args)).slice(1));
+  } finally {
+    rmSync(folder, { recursive: true });
   }
-  return median(times);
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+function sleep(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
 }
-
-spawnSync(process.execPath, [anneau, "createvm", "--name", "bench", "--register"], {
-  env: { ...process.env, HOME: folder, VBOX_USER_HOME: join(folder, "registry") },
-});
-const listMs = commandMs("list", "vms");
-const infoMs = commandMs("showvminfo", "bench");
-rmSync(folder, { recursive: true });
-
-const peer = figures.get("qemu-system-i386") as Figures;
-const row = (label: string, pick: (f: Figures) => number, digits: number, unit: string, hasRatio = true): string => {
-  const cells = machines.map(({ name }) => {
-    const value = pick(figures.get(name) as Figures);
-    const ratio = hasRatio && name !== "qemu-system-i386" ? ` (${(value / pick(peer)).toFixed(2)} ×)` : "";
-    return `${value.toFixed(digits)} ${unit}${ratio}`;
-  });
-  return `| ${label} | ${cells.join(" | ")} |`;
-};
-const qemuVersion = spawnSync(qemu, ["--version"], { encoding: "utf8" }).stdout.split("\n")[0];
-const table = [
-  `| | ${machines.map(({ name }) => name).join(" | ")} |`,
-  `| --- | ${machines.map(() => "--:").join(" | ")} |`,
-  row("integer loop, 10⁹ instructions", (f) => median(f.loopSeconds), 2, "s"),
-  row("integer loop", (f) => LOOP_INSTRUCTIONS / 1e6 / median(f.loopSeconds), 0, "MIPS", false),
-  row("Debian kernel to a busybox shell, wall clock", (f) => median(f.bootSeconds), 1, "s"),
-  row("the same, CPU time", (f) => median(f.bootCpuSeconds), 1, "s"),
-  row("peak RSS at the shell (256 MB guest)", (f) => median(f.peakMiB), 0, "MiB"),
-  row("idle at the shell, of one core over 20 s", (f) => median(f.idlePercent), 1, "%", false),
-].join("\n");
-const page = `# Benchmarks
-
-Written by \`npm run bench\` (${rounds} interleaved rounds, medians; in brackets: relative to qemu-system-i386 with TCG, smaller is
-better). Machine: ${cpus()[0].model}, ${cpus().length} cores; Node ${process.versions.node}; ${qemuVersion};
-${new Date().toISOString().slice(0, 10)}. The machines that measured it are shared: differences under 15 % mean nothing.
-
-${table}
-
-The command line: \`list vms\` ${listMs.toFixed(0)} ms, \`showvminfo\` ${infoMs.toFixed(0)} ms (medians of seven).
-
-The interpreter is the default; the translator (\`anneau run --engine translator\`) compiles single pages of integer code only.
-`;
-console.log(table);
-mkdirSync(join(root, "docs"), { recursive: true });
-writeFileSync(join(root, "docs", "benchmarks.md"), page);

@@ -1,93 +1,115 @@
-/** Who takes part: how each peer is started with a kernel and an initramfs, its first serial port on standard input and output. */
+/** Who takes part: how each peer is started as a process with its first serial port on standard input and output. */
 import { basename, dirname, join, resolve } from "node:path";
 import type { CommandLine } from "./guest.ts";
 
+/** What a peer starts: Linux by direct kernel boot, or a disk by its boot sector. */
+export type Start =
+  | { readonly memoryMiB: number; readonly kernel: string; readonly initrd: string; readonly append: string }
+  | { readonly memoryMiB: number; readonly disk: string };
+
+/** The programs of the kernels, for a guest and below a folder of the host. */
 export interface GuestFiles {
-  readonly kernel: string;
-  readonly initrd: string;
-  readonly append: string;
-  readonly memoryMiB: number;
-  /** The programs below a folder, for running them natively. */
+  readonly guest: Extract<Start, { kernel: string }>;
   readonly root: string;
 }
 
 export interface Peer {
   /** Column of the table. */
   readonly name: string;
-  start(guest: GuestFiles): CommandLine;
+  /** Takes part in so many rounds at most. */
+  readonly maxRounds?: number;
+  /** Is switched off from inside at the end, because it has something to say then. */
+  readonly isSwitchedOff?: boolean;
+  /** A machine; absent on native. */
+  readonly startMachine?: (start: Start) => CommandLine;
+  /** Whatever runs the kernels. */
+  readonly startKernels: (files: GuestFiles) => CommandLine;
+}
+
+export interface PeerOptions {
+  /** `bin/anneau` of the builds to measure, `LABEL=PATH` or a path; none: this repository's. */
+  readonly anneau: readonly string[];
+  /** More words for `anneau run`. */
+  readonly anneauFlags: readonly string[];
+  /** Where Node's CPU profiles of Anneau's threads go. */
+  readonly profileFolder?: string;
 }
 
 export const BASELINE = "qemu-x86_64";
 
-export interface PeerOptions {
-  /** `bin/anneau` of the builds to measure, `LABEL=PATH` or a path. */
-  readonly anneau: readonly string[];
-  /** More words for `anneau run`. */
-  readonly anneauFlags: readonly string[];
-}
-
 const repository = resolve(import.meta.dirname, "..");
 
-/** The peers with these names, in that order; `anneau…` stands for each build of Anneau. */
+const makers: { readonly [name: string]: (options: PeerOptions) => Peer[] } = {
+  anneau: (options) => anneauPeers("anneau", "translator", options),
+  // Far slower than the others: once is enough.
+  "anneau-interpreter": (options) =>
+    anneauPeers("anneau-interpreter", "interpreter", options).map((peer) => ({ ...peer, maxRounds: 1 })),
+  [BASELINE]: () => [machinePeer(BASELINE, qemu("qemu-system-x86_64"))],
+  "qemu-i386": () => [machinePeer("qemu-i386", qemu("qemu-system-i386"))],
+  v86: () => [machinePeer("v86", v86)],
+  native: () => [{ name: "native", startKernels: native }],
+};
+
+export const peerNames: readonly string[] = Object.keys(makers);
+
+/** The peers with these names, in that order; `anneau` and `anneau-interpreter` stand for each build of Anneau. */
 export function makePeers(names: readonly string[], options: PeerOptions): Peer[] {
   return names.flatMap((name): Peer[] => {
-    switch (name) {
-      case "anneau":
-        return anneauPeers("anneau", "translator", options);
-      case "anneau-interpreter":
-        return anneauPeers("anneau-interpreter", "interpreter", options);
-      case "qemu-x86_64":
-        return [qemu(name, "qemu-system-x86_64")];
-      case "qemu-i386":
-        return [qemu(name, "qemu-system-i386")];
-      case "native":
-        return [native];
-      default:
-        throw new Error(`no peer ${name}; there are ${peerNames.join(", ")}`);
-    }
+    if (!Object.hasOwn(makers, name)) throw new Error(`no peer ${name}; there are ${peerNames.join(", ")}`);
+    return makers[name](options);
   });
 }
 
-export const peerNames = ["anneau", "anneau-interpreter", "qemu-x86_64", "qemu-i386", "native"];
+function machinePeer(name: string, startMachine: (start: Start) => CommandLine): Peer {
+  return { name, startMachine, startKernels: ({ guest }) => startMachine(guest) };
+}
 
-function anneauPeers(name: string, engine: string, { anneau, anneauFlags }: PeerOptions): Peer[] {
+function anneauPeers(name: string, engine: string, { anneau, anneauFlags, profileFolder }: PeerOptions): Peer[] {
   const builds = anneau.length > 0 ? anneau : [join(repository, "bin/anneau")];
   return builds.map((build): Peer => {
-    const [, label, path] = /^(?:([^=/]+)=)?(.*)$/.exec(build)!;
+    const [, label, path] = /^(?:([^=/]+)=)?(.*)$/s.exec(build)!;
     const program = resolve(path);
-    // .../CLONE/bin/anneau
+    // The folder that holds bin/.
     const suffix = builds.length > 1 ? ` ${label ?? basename(dirname(dirname(program)))}` : "";
-    return {
-      name: name + suffix,
-      start: ({ kernel, initrd, append, memoryMiB }) => ({
-        program: process.execPath,
-        args: [
-          ...[program, "run", "--engine", engine, "--memory", String(memoryMiB), "--kernel", kernel],
-          ...["--initrd", initrd, "--append", append, ...anneauFlags],
-        ],
-      }),
-    };
+    const nodeFlags = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profileFolder)}`];
+    const peer = machinePeer(name + suffix, (start) => ({
+      program: process.execPath,
+      args: [
+        ...[...nodeFlags, program, "run", "--engine", engine, "--memory", String(start.memoryMiB)],
+        ...("disk" in start
+          ? ["--disk", start.disk]
+          : ["--kernel", start.kernel, "--initrd", start.initrd, "--append", start.append]),
+        ...anneauFlags,
+      ],
+    }));
+    return { ...peer, isSwitchedOff: profileFolder !== undefined || anneauFlags.includes("--statistics") };
   });
 }
 
-function qemu(name: string, program: string): Peer {
+function qemu(program: string): (start: Start) => CommandLine {
+  return (start) => ({
+    program,
+    args: [
+      ...["-accel", "tcg", "-m", String(start.memoryMiB), "-display", "none", "-serial", "stdio", "-net", "none"],
+      ...["-monitor", "none", "-no-reboot"],
+      ...("disk" in start
+        ? ["-drive", `file=${start.disk},format=raw`]
+        : ["-kernel", start.kernel, "-initrd", start.initrd, "-append", start.append]),
+    ],
+  });
+}
+
+function v86(start: Start): CommandLine {
+  const media = "disk" in start ? [start.disk] : [start.kernel, start.initrd, start.append];
   return {
-    name,
-    start: ({ kernel, initrd, append, memoryMiB }) => ({
-      program,
-      args: [
-        ...["-accel", "tcg", "-m", String(memoryMiB), "-display", "none", "-serial", "stdio", "-net", "none"],
-        ...["-monitor", "none", "-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append", append],
-      ],
-    }),
+    program: process.execPath,
+    args: [join(import.meta.dirname, "v86-runner.ts"), String(start.memoryMiB), ...media],
   };
 }
 
 /** The limit: the same programs on this host's processor, in a folder of their own. */
-const native: Peer = {
-  name: "native",
-  start: ({ root }) =>
-    process.getuid?.() === 0
-      ? { program: "chroot", args: [root, "/init"] }
-      : { program: "unshare", args: ["--map-root-user", "chroot", root, "/init"] },
-};
+function native({ root }: GuestFiles): CommandLine {
+  return process.getuid?.() === 0
+    ? { program: "chroot", args: [root, "/init"] }
+    : { program: "unshare", args: ["--map-root-user", "chroot", root, "/init"] };
+}

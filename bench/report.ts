@@ -1,5 +1,6 @@
-/** The figures of a suite as one Markdown table. */
+/** The figures of a run as one Markdown table, and as docs/benchmarks.md. */
 import { classes, type Kernel } from "./kernels.ts";
+import { LOOP_INSTRUCTIONS, type MachineFigures } from "./machine-figures.ts";
 import { BASELINE, type Peer } from "./peers.ts";
 import type { SuiteResult } from "./suite.ts";
 
@@ -16,81 +17,162 @@ interface Figures {
   readonly wallSeconds: number;
   readonly cpuSeconds: number;
   /** Median over the rounds of wall time relative to the baseline's in the same round; undefined without a baseline. */
-  readonly ratio: number | undefined;
+  readonly wallRatio: number | undefined;
 }
 
-/** Wall and CPU seconds and the ratio of each kernel on each peer, and the geometric means of the ratios. */
+/** Ratios are relative to qemu-system-x86_64, or to the first peer when that one is not there. */
 export class Report {
+  readonly baseline: string;
   readonly #kernels: readonly Kernel[];
-  readonly #peers: readonly Peer[];
+  readonly #names: readonly string[];
   readonly #result: SuiteResult;
-  readonly #baseline: string;
+  readonly #machines: ReadonlyMap<string, readonly MachineFigures[]>;
 
-  constructor(kernels: readonly Kernel[], peers: readonly Peer[], result: SuiteResult) {
+  constructor(
+    kernels: readonly Kernel[],
+    peers: readonly Peer[],
+    result: SuiteResult,
+    machines: ReadonlyMap<string, readonly MachineFigures[]> = new Map(),
+  ) {
     this.#kernels = kernels;
-    this.#peers = peers;
+    this.#names = peers.map(({ name }) => name);
     this.#result = result;
-    // Without QEMU the first peer is what the others are compared with.
-    this.#baseline = peers.some(({ name }) => name === BASELINE) ? BASELINE : peers[0].name;
-  }
-
-  get baseline(): string {
-    return this.#baseline;
+    this.#machines = machines;
+    this.baseline = this.#names.includes(BASELINE) ? BASELINE : this.#names[0];
   }
 
   figures(peer: string, kernel: string): Figures | undefined {
     const rounds = this.#result.measurements.get(peer)!.get(kernel)!;
-    const base = this.#result.measurements.get(this.#baseline)!.get(kernel)!;
+    const base = this.#result.measurements.get(this.baseline)!.get(kernel)!;
     const good = rounds.filter((one) => one !== undefined);
     if (good.length === 0) return undefined;
-    const ratios = rounds.flatMap((one, n) => {
-      const other = base[n];
+    const ratios = rounds.flatMap((one, round) => {
+      const other = base[round];
       return one === undefined || other === undefined ? [] : [one.wallSeconds / other.wallSeconds];
     });
     return {
       wallSeconds: median(good.map((one) => one.wallSeconds)),
       cpuSeconds: median(good.map((one) => one.cpuSeconds)),
-      ratio: ratios.length > 0 ? median(ratios) : undefined,
+      wallRatio: ratios.length > 0 ? median(ratios) : undefined,
     };
   }
 
-  /** Geometric mean of a peer's ratios over the kernels where it has one; undefined if there is none. */
+  /** Geometric mean of a peer's ratios; undefined unless all the kernels have one. */
   mean(peer: string, kernels: readonly Kernel[]): number | undefined {
-    const ratios = kernels.map(({ name }) => this.figures(peer, name)?.ratio).filter((ratio) => ratio !== undefined);
-    return ratios.length > 0 ? geometricMean(ratios) : undefined;
+    const ratios = kernels.map(({ name }) => this.figures(peer, name)?.wallRatio).filter((one) => one !== undefined);
+    return ratios.length === kernels.length ? geometricMean(ratios) : undefined;
   }
 
-  /** A cell is `wall / CPU seconds (ratio of wall times)`; below, the geometric means of each class and of all. */
+  /** Kernels: `wall / CPU seconds (ratio of wall times)`; means of ratios; then the machines' figures. */
   table(): string {
-    const names = this.#peers.map(({ name }) => name);
-    const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-    const ofKernel = ({ name }: Kernel) =>
-      row([
-        name,
-        ...names.map((peer) => {
-          const figures = this.figures(peer, name);
-          if (figures === undefined) return "failed";
-          const { wallSeconds, cpuSeconds, ratio } = figures;
-          const relative = peer === this.#baseline || ratio === undefined ? "" : ` (${ratio.toFixed(2)})`;
-          return `${wallSeconds.toFixed(2)} / ${cpuSeconds.toFixed(2)}${relative}`;
-        }),
-      ]);
-    const ofMean = (label: string, kernels: readonly Kernel[]) =>
-      row([
-        `**${label}**`,
-        ...names.map((peer) => {
-          const mean = this.mean(peer, kernels);
-          return mean === undefined ? "–" : `**${mean.toFixed(2)}**`;
-        }),
-      ]);
-    const lines = [row(["", ...names]), row(["---", ...names.map(() => "--:")])];
+    const lines = [row(["", ...this.#names]), row(["---", ...this.#names.map(() => "--:")])];
     for (const name of classes) {
       const members = this.#kernels.filter((kernel) => kernel.class === name);
-      if (members.length === 0) continue;
-      lines.push(...members.map(ofKernel));
-      if (members.length > 1) lines.push(ofMean(`${name}, geometric mean`, members));
+      lines.push(...members.map((kernel) => this.#kernelRow(kernel)));
+      if (members.length > 1) lines.push(this.#meanRow(`${name}, geometric mean`, members));
     }
-    if (this.#kernels.length > 1) lines.push(ofMean("all, geometric mean", this.#kernels));
+    if (this.#kernels.length > 1) {
+      lines.push(this.#meanRow("all, geometric mean", this.#kernels));
+      const strict = this.#kernels.filter(({ class: name }) => name !== "memory" && name !== "code");
+      if (strict.length > 0 && strict.length < this.#kernels.length)
+        lines.push(this.#meanRow("all but memory and code", strict));
+    }
+    if (this.#machines.size > 0) lines.push(...this.#machineRows());
     return lines.join("\n");
   }
+
+  #kernelRow({ name }: Kernel): string {
+    const cells = this.#names.map((peer) => {
+      const figures = this.figures(peer, name);
+      if (figures === undefined) return "failed";
+      const { wallSeconds, cpuSeconds, wallRatio } = figures;
+      const relative = peer === this.baseline || wallRatio === undefined ? "" : ` (${wallRatio.toFixed(2)})`;
+      return `${wallSeconds.toFixed(2)} / ${cpuSeconds.toFixed(2)}${relative}`;
+    });
+    return row([name, ...cells]);
+  }
+
+  #meanRow(label: string, kernels: readonly Kernel[]): string {
+    const cells = this.#names.map((peer) => this.mean(peer, kernels));
+    return row([`**${label}**`, ...cells.map((mean) => (mean === undefined ? "–" : `**${mean.toFixed(2)}**`))]);
+  }
+
+  #machineRows(): string[] {
+    const value = (peer: string, pick: (figures: MachineFigures) => number): number | undefined => {
+      const rounds = this.#machines.get(peer);
+      return rounds === undefined || rounds.length === 0 ? undefined : median(rounds.map(pick));
+    };
+    const line = (label: string, digits: number, pick: (figures: MachineFigures) => number, hasRatio: boolean) => {
+      const base = value(this.baseline, pick);
+      const cells = this.#names.map((peer) => {
+        const own = value(peer, pick);
+        if (own === undefined) return "–";
+        const ratio = hasRatio && base !== undefined && peer !== this.baseline ? ` (${(own / base).toFixed(2)})` : "";
+        return own.toFixed(digits) + ratio;
+      });
+      return row([label, ...cells]);
+    };
+    const peaks = this.#names.map((peer) => this.#result.peakRssMiB.get(peer));
+    return [
+      line("integer loop without a system, 10⁹ instructions, s", 2, (f) => f.loopSeconds, true),
+      line("the same, MIPS", 0, (f) => LOOP_INSTRUCTIONS / 1e6 / f.loopSeconds, false),
+      line("boot to a busybox shell, wall s", 1, (f) => f.bootSeconds, true),
+      line("the same, CPU s", 1, (f) => f.bootCpuSeconds, true),
+      line("idle at the shell, % of one core over 20 s", 1, (f) => f.idlePercent, false),
+      line("peak RSS at the shell (256 MiB guest), MiB", 0, (f) => f.shellRssMiB, false),
+      row(["peak RSS behind all kernels, MiB", ...peaks.map((peak) => (peak ? peak.toFixed(0) : "–"))]),
+    ];
+  }
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+/** docs/benchmarks.md. `host` and `versions` are lines of free text; times of the command line in ms. */
+export function page(
+  report: Report,
+  kernels: readonly Kernel[],
+  facts: {
+    readonly rounds: number;
+    readonly host: string;
+    readonly versions: string;
+    readonly listMs: number;
+    readonly infoMs: number;
+    readonly failures: readonly string[];
+  },
+): string {
+  const failures =
+    facts.failures.length === 0 ? "" : `\nWent wrong:\n\n${facts.failures.map((f) => `* ${f}\n`).join("")}`;
+  return `# Benchmarks
+
+Written by \`npm run bench\`: ${facts.rounds} interleaved rounds, medians. A cell is seconds of the host's clock / CPU seconds of the
+peer's process (time relative to ${report.baseline}, smaller is better). The peers run the same Linux guest with the same programs and
+their results are compared. ${facts.host}. ${facts.versions}.
+The machines that measured it are shared: differences under 15 % mean nothing.
+
+${report.table()}
+${failures}
+The command line: \`list vms\` ${facts.listMs.toFixed(0)} ms, \`showvminfo\` ${facts.infoMs.toFixed(0)} ms (medians of seven).
+
+## How it is measured
+
+Each round boots every peer once (Debian's 686 kernel, an initramfs of our own, 256 MiB), then runs each kernel on one peer after the
+other, each in a process of its own, before it goes on to the next kernel; who begins changes from round to round. The guest marks
+start and end on the serial port, and time and CPU time are taken on the host when the marks come out, so compiling and starting
+the program count and the guest's clock does not matter. \`anneau\` is the translator; the interpreter runs in the first round only.
+\`native\` is the same programs on the host's processor. Every peer shows its guest another processor, and programs choose code by that.
+
+| kernel | class | what it does |
+| --- | --- | --- |
+${kernels.map(({ name, class: kind, about }) => row([name, kind, about])).join("\n")}
+
+## Running a part of it
+
+    npm run bench -- --only integer,pipe --rounds 1 --peers anneau,qemu-x86_64
+    npm run bench -- --only integer,pipe --anneau before=/old/bin/anneau --anneau after=bin/anneau
+
+\`--quick\` is one round without the interpreter and the idle times; \`--anneau-flags\` gives more words to \`anneau run\`; \`--profile
+FOLDER\` writes Node's CPU profiles of Anneau's threads; \`--list\` names kernels and peers.
+`;
 }

@@ -1,44 +1,117 @@
 /**
- * `npm run bench`: the kernels of bench/kernels.ts on Anneau and its peers. Prints one Markdown table. Not a test: nothing
- * here fails for being slow.
- *
- *   --only NAME,…      these kernels           --rounds N        interleaved rounds (5)
- *   --peers NAME,…     these peers             --permille N      share of the full size (1000)
- *   --anneau [LABEL=]PATH   bin/anneau of another build; repeat it to compare builds
- *   --anneau-flags TEXT     more words for `anneau run`
+ * `npm run bench`: the kernels of bench/kernels.ts on Anneau and its peers, in interleaved rounds. Prints one Markdown table;
+ * a complete run writes docs/benchmarks.md too. Not a test: nothing here fails for being slow.
  */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { selectKernels } from "./kernels.ts";
-import { makePeers } from "./peers.ts";
-import { Report } from "./report.ts";
+import { kernels, selectKernels } from "./kernels.ts";
+import { type MachineFigures, measureCommands, measureMachines } from "./machine-figures.ts";
+import { makePeers, peerNames } from "./peers.ts";
+import { median, page, Report } from "./report.ts";
 import { runSuite } from "./suite.ts";
+
+const usage = `usage: npm run bench -- [OPTIONS]
+  --only NAME,...         these kernels only
+  --peers NAME,...        these peers only
+  --rounds N              interleaved rounds (5)
+  --quick                 one round, without the interpreter and the figures of idle machines
+  --permille N            kernels at this share of their size (1000)
+  --anneau [LABEL=]PATH   bin/anneau of a build; repeat it to compare builds
+  --anneau-flags TEXT     more words for 'anneau run'
+  --profile FOLDER        CPU profiles of Anneau's threads, written when the guest is switched off
+  --json FILE             all measurements
+  --patience SECONDS      for one kernel on one peer (600)
+  --list                  names the kernels and the peers
+A complete run (none of --only, --peers, --quick, --permille, --anneau, --anneau-flags, --profile) writes docs/benchmarks.md.`;
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "" },
-    rounds: { type: "string", default: "5" },
-    peers: { type: "string", default: "anneau,qemu-x86_64,qemu-i386,native" },
-    permille: { type: "string", default: "1000" },
-    patience: { type: "string", default: "600" },
-    anneau: { type: "string", multiple: true, default: [] },
-    "anneau-flags": { type: "string", default: "" },
+    only: { type: "string" },
+    peers: { type: "string" },
+    rounds: { type: "string" },
+    quick: { type: "boolean", default: false },
+    permille: { type: "string" },
+    anneau: { type: "string", multiple: true },
+    "anneau-flags": { type: "string" },
+    profile: { type: "string" },
+    json: { type: "string" },
+    patience: { type: "string" },
+    list: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
-const words = (text: string, separator: string | RegExp) => text.split(separator).filter((word) => word !== "");
 
-const chosen = selectKernels(words(values.only, ","));
-const peers = makePeers(words(values.peers, ","), {
-  anneau: values.anneau,
-  anneauFlags: words(values["anneau-flags"], /\s+/),
-});
-const result = await runSuite({
-  kernels: chosen,
-  peers,
-  rounds: Number(values.rounds),
-  permille: Number(values.permille),
-  patienceSeconds: Number(values.patience),
-  onProgress: (text) => console.error(text),
-});
-console.log(new Report(chosen, peers, result).table());
-for (const failure of result.failures) console.error(failure);
-if (result.failures.length > 0) process.exitCode = 1;
+const words = (text: string | undefined, separator: string | RegExp) =>
+  (text ?? "").split(separator).filter((word) => word !== "");
+function count(text: string | undefined, normally: number): number {
+  const number = text === undefined ? normally : Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new Error(`${text}: a number from 1 is needed`);
+  return number;
+}
+
+async function main(): Promise<void> {
+  const partial = ["only", "peers", "permille", "anneau", "anneau-flags", "profile"] as const;
+  const isComplete = !values.quick && partial.every((name) => values[name] === undefined);
+  const chosen = selectKernels(words(values.only, ","));
+  const names = values.peers === undefined ? peerNames : words(values.peers, ",");
+  const peers = makePeers(
+    names.filter((name) => !(values.quick && values.peers === undefined && name === "anneau-interpreter")),
+    {
+      anneau: values.anneau ?? [],
+      anneauFlags: words(values["anneau-flags"], /\s+/),
+      profileFolder: values.profile,
+    },
+  );
+  const rounds = count(values.rounds, values.quick ? 1 : 5);
+  const patienceSeconds = count(values.patience, 600);
+  const onProgress = (text: string) => console.error(text);
+
+  const permille = count(values.permille, 1000);
+  const result = await runSuite({ kernels: chosen, peers, rounds, permille, patienceSeconds, onProgress });
+  // Idle time takes half a minute per peer and round.
+  const machines = isComplete
+    ? await measureMachines(peers, Math.min(rounds, 3), patienceSeconds, onProgress)
+    : new Map<string, MachineFigures[]>();
+  const report = new Report(chosen, peers, result, machines);
+  console.log(report.table());
+  for (const failure of result.failures) console.error(failure);
+  if (result.failures.length > 0) process.exitCode = 1;
+  if (values.json !== undefined) {
+    const measurements = Object.fromEntries(
+      [...result.measurements].map(([peer, byKernel]) => [peer, Object.fromEntries(byKernel)]),
+    );
+    writeFileSync(
+      values.json,
+      JSON.stringify({ measurements, machines: Object.fromEntries(machines) }, null, 1) + "\n",
+    );
+  }
+  if (!isComplete) return;
+  const commands = measureCommands([
+    ["list", "vms"],
+    ["showvminfo", "bench"],
+  ]);
+  const [listMs, infoMs] = commands.map(median);
+  const host = `Machine: ${cpus()[0].model}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;
+  const facts = { rounds, host, versions: versions(), listMs, infoMs, failures: result.failures };
+  const docs = resolve(import.meta.dirname, "../docs");
+  mkdirSync(docs, { recursive: true });
+  writeFileSync(join(docs, "benchmarks.md"), page(report, chosen, facts));
+}
+
+function versions(): string {
+  const qemu = spawnSync("qemu-system-x86_64", ["--version"], { encoding: "utf8" }).stdout.split("\n")[0];
+  const v86 = join(dirname(createRequire(import.meta.url).resolve("v86")), "../package.json");
+  return `Node ${process.versions.node}; ${qemu}; v86 ${JSON.parse(readFileSync(v86, "utf8")).version}`;
+}
+
+if (values.help) console.log(usage);
+else if (values.list) {
+  for (const { name, class: kind, about } of kernels) console.log(`${name.padEnd(18)}${kind.padEnd(14)}${about}`);
+  console.log(`peers: ${peerNames.join(", ")}`);
+} else {
+  await main();
+}

@@ -25,6 +25,8 @@ export interface SuiteOptions {
 export interface SuiteResult {
   /** By peer, then kernel: one entry a round, undefined where it failed. */
   readonly measurements: ReadonlyMap<string, ReadonlyMap<string, readonly (Measurement | undefined)[]>>;
+  /** By peer: the largest of all rounds, behind the last kernel. */
+  readonly peakRssMiB: ReadonlyMap<string, number>;
   /** What went wrong, one line each. */
   readonly failures: readonly string[];
 }
@@ -37,9 +39,10 @@ export const kernelWords =
 export async function prepareGuest(kernels: readonly Kernel[], folder: string): Promise<GuestFiles> {
   const initrd = join(folder, "initrd");
   const root = join(folder, "root");
-  writeInitramfs(kernels, initrd);
-  writeRoot(kernels, root);
-  return { kernel: join(await linuxGuest(), "vmlinuz"), initrd, append: kernelWords, memoryMiB: 256, root };
+  await writeInitramfs(kernels, initrd);
+  await writeRoot(kernels, root);
+  const kernel = join(await linuxGuest(), "vmlinuz");
+  return { guest: { kernel, initrd, append: kernelWords, memoryMiB: 256 }, root };
 }
 
 /** All rounds. A peer that fails at a kernel is started again for the next one. */
@@ -51,20 +54,27 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   );
   const failures: string[] = [];
   const guests = new Map<Peer, BenchGuest>();
+  const peakRssMiB = new Map(peers.map((peer) => [peer.name, 0]));
   const stop = async (peer: Peer) => {
-    await guests.get(peer)?.kill();
+    const guest = guests.get(peer);
     guests.delete(peer);
+    if (guest === undefined) return;
+    peakRssMiB.set(peer.name, Math.max(peakRssMiB.get(peer.name)!, guest.usage().peakRssMiB));
+    if (peer.isSwitchedOff) await guest.powerOff(30);
+    else await guest.kill();
   };
   try {
     const files = await prepareGuest(kernels, folder);
     const boot = async (peer: Peer): Promise<BenchGuest> => {
-      const guest = new BenchGuest(peer.start(files));
+      const guest = new BenchGuest(peer.startKernels(files));
       guests.set(peer, guest);
       await guest.says(/BENCH-READY\r?\n/, patienceSeconds);
       return guest;
     };
     for (let round = 0; round < rounds; round++) {
-      const order = peers.map((_, n) => peers[(n + round) % peers.length]);
+      const order = peers
+        .map((_, n) => peers[(n + round) % peers.length])
+        .filter(({ maxRounds }) => round < (maxRounds ?? rounds));
       const fail = async (peer: Peer, what: string, error: unknown) => {
         failures.push(`${peer.name}, ${what}, round ${round + 1}: ${(error as Error).message}`);
         onProgress(failures.at(-1)!);
@@ -82,7 +92,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
           }
           measurements.get(peer.name)!.get(name)!.push(measurement);
         }
-        onProgress(`round ${round + 1}/${rounds} ${progressLine(name, peers, measurements)}`);
+        onProgress(`round ${round + 1}/${rounds} ${progressLine(name, order, measurements)}`);
       }
       for (const peer of peers) await stop(peer);
     }
@@ -90,7 +100,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     for (const peer of peers) await stop(peer);
     rmSync(folder, { recursive: true });
   }
-  return { measurements, failures: [...failures, ...differingResults(kernels, measurements)] };
+  return { measurements, peakRssMiB, failures: [...failures, ...differingResults(kernels, measurements)] };
 }
 
 function progressLine(name: string, peers: readonly Peer[], measurements: SuiteResult["measurements"]): string {

@@ -60,7 +60,8 @@ function need(packages) {
 }
 
 function packages() {
-  if (existsSync(path.join(bin, "node")) && existsSync(path.join(bin, "tsc"))) return;
+  const needed = [path.join(bin, "node"), path.join(bin, "tsc"), path.join(root, "node_modules", "v86")];
+  if (needed.every((file) => existsSync(file))) return;
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ["npm"];
   if (run(npm[0], [...npm.slice(1), "ci", "--no-audit", "--no-fund"]) !== 0) fail("npm ci failed");
 }

@@ -13,6 +13,14 @@ static uint32_t kernel(void);
 
 static unsigned permille = 1000;
 
+#ifdef BENCH_CHILD
+#include <string.h>
+
+/* How this program was started, and what it does when a kernel starts it as `PROGRAM child`. */
+static const char *self;
+static int child(void);
+#endif
+
 /* `full` at the size asked for, at least 1. */
 __attribute__((unused)) static uint32_t sized(uint32_t full)
 {
@@ -47,6 +55,11 @@ __attribute__((unused)) static void need(int ok, const char *what)
 
 int main(int argc, char **argv)
 {
+#ifdef BENCH_CHILD
+    self = argv[0];
+    if (argc > 1 && strcmp(argv[1], "child") == 0)
+        return child();
+#endif
     if (argc > 1)
         permille = (unsigned)strtoul(argv[1], NULL, 10);
     printf("%08x\n", kernel());
