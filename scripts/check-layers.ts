@@ -28,7 +28,17 @@ const layers: Record<string, number> = {
 };
 /** Contracts of layer 1 that may refer to one another. */
 const contractFolders = new Set(["spec", "device-api", "backend-api"]);
-const browserFolders = new Set(["base", "spec", "device-api", "backend-api", "cpu", "devices", "firmware", "machine"]);
+const browserFolders = new Set([
+  "base",
+  "spec",
+  "device-api",
+  "backend-api",
+  "cpu",
+  "devices",
+  "net",
+  "firmware",
+  "machine",
+]);
 const forbidden: [from: string, to: string][] = [
   ["cli", "machine"],
   ["cli", "devices"],
