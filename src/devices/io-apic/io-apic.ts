@@ -46,8 +46,6 @@ export class IoApic {
   readonly #drivers: Driver[][] = Array.from({ length: R.PIN_COUNT }, () => []);
   /** Bit per input: the level of its wire. */
   #levels = 0;
-  /** Bit per edge input: a rising edge that nobody has taken yet. */
-  #edges = 0;
   #index = 0;
   #id = 0;
 
@@ -58,7 +56,6 @@ export class IoApic {
   reset(): void {
     this.#entries.fill(R.ENTRY_MASKED);
     this.#destinations.fill(0);
-    this.#edges = 0;
     this.#index = 0;
     this.#id = 0;
   }
@@ -85,25 +82,19 @@ export class IoApic {
     }
     this.#levels |= bit;
     const entry = this.#entries[pin];
-    if (!isLevel(entry) && (entry & R.ENTRY_MASKED) === 0) this.#edges |= bit;
-    this.#service(pin);
+    if (isLevel(entry)) this.#serviceLevel(pin);
+    // An edge that nobody takes is lost, as is one that comes while the entry is masked.
+    else if ((entry & R.ENTRY_MASKED) === 0) this.#send(pin, entry, false);
   }
 
-  /** Sends what an input has to say, if it may. */
-  #service(pin: number): void {
+  /** Sends a level input's message, if it is due. */
+  #serviceLevel(pin: number): void {
     const entry = this.#entries[pin];
-    if ((entry & R.ENTRY_MASKED) !== 0) return;
-    const bit = 1 << pin;
-    if (isLevel(entry)) {
-      if ((this.#levels & bit) === 0 || (entry & R.ENTRY_REMOTE_IRR) !== 0) return;
-      // Before the message: the processor may end it at once.
-      this.#entries[pin] = entry | R.ENTRY_REMOTE_IRR;
-      if (!this.#send(pin, entry, true)) this.#entries[pin] &= ~R.ENTRY_REMOTE_IRR;
-      return;
-    }
-    if ((this.#edges & bit) === 0) return;
-    this.#edges &= ~bit;
-    if (!this.#send(pin, entry, false)) this.#edges |= bit;
+    if (!isLevel(entry) || (entry & (R.ENTRY_MASKED | R.ENTRY_REMOTE_IRR)) !== 0) return;
+    if ((this.#levels & (1 << pin)) === 0) return;
+    // Before the message: the processor may end it at once.
+    this.#entries[pin] = entry | R.ENTRY_REMOTE_IRR;
+    if (!this.#send(pin, entry, true)) this.#entries[pin] &= ~R.ENTRY_REMOTE_IRR;
   }
 
   #send(pin: number, entry: number, isLevelMessage: boolean): boolean {
@@ -118,14 +109,14 @@ export class IoApic {
       const entry = this.#entries[pin];
       if ((entry & R.ENTRY_REMOTE_IRR) === 0 || (entry & R.ENTRY_VECTOR) !== vector) continue;
       this.#entries[pin] = entry & ~R.ENTRY_REMOTE_IRR;
-      this.#service(pin);
+      this.#serviceLevel(pin);
     }
   }
 
   /** Processors accept what they did not before. */
   retry(): void {
-    if (this.#edges === 0 && this.#levels === 0) return;
-    for (let pin = 0; pin < R.PIN_COUNT; pin++) this.#service(pin);
+    if (this.#levels === 0) return;
+    for (let pin = 0; pin < R.PIN_COUNT; pin++) this.#serviceLevel(pin);
   }
 
   read(offset: number, size: AccessSize): number {
@@ -176,10 +167,9 @@ export class IoApic {
       let entry = (value & R.ENTRY_WRITABLE) | (this.#entries[pin] & R.ENTRY_REMOTE_IRR);
       // Making an input an edge one is how old systems clear remote IRR.
       if (!isLevel(entry)) entry &= ~R.ENTRY_REMOTE_IRR;
-      else this.#edges &= ~(1 << pin);
       this.#entries[pin] = entry;
     }
-    this.#service(pin);
+    this.#serviceLevel(pin);
   }
 
   save(): { readonly [key: string]: SavedValue } {
@@ -188,7 +178,6 @@ export class IoApic {
       destinations: [...this.#destinations],
       drivers: this.#drivers.map((drivers) => drivers.map((driver) => driver.isHigh)),
       levels: this.#levels,
-      edges: this.#edges,
       index: this.#index,
       id: this.#id,
     };
@@ -207,7 +196,6 @@ export class IoApic {
       });
     });
     this.#levels = state.integer("levels", 0, 0xffffff);
-    this.#edges = state.integer("edges", 0, 0xffffff);
     this.#index = state.byte("index");
     this.#id = state.byte("id");
     state.end();

@@ -1,0 +1,56 @@
+/**
+ * The APICs under the real CPU: a bare-metal program logs what comes in which order on COM1, and QEMU logs the same. A
+ * saved state in the middle of it changes nothing.
+ */
+import { beforeAll, expect, test } from "vitest";
+import type { SavedState } from "../../src/device-api/saved-state.ts";
+import { MemoryMedium, TestPc } from "../../src/machine/testing.ts";
+import type { MachineSpec } from "../../src/spec/machine-spec.ts";
+import { assembleImage, runQemu } from "../cpu/bare-metal/machines.ts";
+
+const MAX_INSTRUCTIONS = 200_000_000;
+let disk: Uint8Array;
+beforeAll(async () => {
+  disk = await assembleImage("apic");
+});
+
+const options = (spec: Partial<MachineSpec> = {}) => ({
+  disks: { "0.0": new MemoryMedium(disk.slice()) },
+  spec: { ramMiB: 32, ioApic: true, cpu: { pae: true, nx: true }, deterministic: { nsPerInstruction: 1000 }, ...spec },
+});
+
+async function log(spec: Partial<MachineSpec> = {}, maxInstructions = MAX_INSTRUCTIONS): Promise<string> {
+  const pc = await TestPc.start(options(spec));
+  // The program ends in a triple fault.
+  pc.runUntil(() => false, maxInstructions);
+  return pc.serial.text;
+}
+
+test("self-IPIs, priorities, timer, virtual wire, edges, levels, NMI: as QEMU's", async () => {
+  const [ours, qemu] = [await log(), await runQemu(disk)];
+  expect(ours).toContain("DONE");
+  expect(ours.split("\n")).toEqual(qemu.split("\n"));
+});
+
+test("the same with the translator", async () => {
+  expect(await log({ cpu: { pae: true, nx: true, engine: "translator" } })).toBe(await log());
+});
+
+test("saved and loaded at any point, the rest of the log is the same", async () => {
+  const whole = await log();
+  for (const upTo of ["isr=", "tpr 51", "counts", "lowest", "three times", "then:"]) {
+    const first = await TestPc.start(options());
+    expect(first.runUntilSerial(upTo, MAX_INSTRUCTIONS)).toBe(true);
+    first.machine.pause();
+    const state: SavedState = structuredClone(first.machine.save());
+    const second = await TestPc.assemble(options());
+    second.machine.restore(state);
+    second.machine.resume();
+    second.runUntil(() => false, MAX_INSTRUCTIONS);
+    expect(first.serial.text + second.serial.text).toBe(whole);
+  }
+});
+
+test("a machine without APICs is noticed", async () => {
+  expect(await log({ ioApic: false }, 5_000_000)).not.toContain("highest first: 62 61 51 41");
+});
