@@ -71,7 +71,7 @@ export class GuestTcp {
     this.nxt = (this.#iss + 1) | 0;
     this.#outgoingStart = this.nxt;
     this.#recoverTo = this.#iss;
-    this.lastProgressMs = guest.host.nowMs();
+    this.lastProgressMs = guest.clock.nowMs();
   }
 
   open(): void {
@@ -203,7 +203,7 @@ export class GuestTcp {
   }
 
   #progress(): void {
-    const now = this.#guest.host.nowMs();
+    const now = this.#guest.clock.nowMs();
     this.longestStallMs = Math.max(this.longestStallMs, now - this.lastProgressMs);
     this.lastProgressMs = now;
   }
@@ -344,7 +344,7 @@ export class GuestTcp {
 
   #arm(): void {
     const mine = ++this.#timer;
-    this.#guest.host.after(RTO_MS, () => {
+    this.#guest.clock.after(RTO_MS, () => {
       if (mine !== this.#timer) return;
       this.#timer = 0;
       if (this.state === "synSent") this.#sendSyn(SYN);

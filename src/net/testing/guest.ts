@@ -4,10 +4,11 @@
  */
 
 import { silentLogger } from "../../base/logger.ts";
+import type { HostNetwork } from "../host-network.ts";
 import { defaultNatConfig, type NatConfig, type NatLimits, natLimits } from "../nat-config.ts";
 import { NatNetwork } from "../nat-network.ts";
 import { ACK, GuestTcp, type GuestTcpOptions, SYN } from "./guest-tcp.ts";
-import { perfectWire, SimHost, Wire, type WireFaults } from "./simulation.ts";
+import { perfectWire, SimHost, type TestClock, Wire, type WireFaults } from "./simulation.ts";
 
 export const guestMac = Uint8Array.of(0x08, 0x00, 0x27, 0x12, 0x34, 0x56);
 export const gatewayMac = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x35, 0x02);
@@ -59,10 +60,14 @@ export interface TestGuestOptions {
   readonly limits?: Partial<NatLimits>;
   /** Called for every frame on NAT's side of the wire: for a trace. */
   readonly onFrame?: (frame: Uint8Array) => void;
+  /** A real host instead of the simulated one. */
+  readonly real?: { readonly network: HostNetwork; readonly clock: TestClock };
 }
 
 export class TestGuest {
+  /** The simulated host; of no use when the host is real. */
   readonly host: SimHost;
+  readonly clock: TestClock;
   readonly nat: NatNetwork;
   address = ip("10.0.2.15");
   /** Who else the guest listens as: ports that accept connections. */
@@ -83,11 +88,12 @@ export class TestGuest {
   constructor(options: TestGuestOptions = {}) {
     const { seed = 1, faults = perfectWire, onFrame = () => {} } = options;
     this.host = new SimHost(seed);
-    this.toNat = new Wire(this.host, faults, seed * 2 + 1, (frame) => {
+    this.clock = options.real?.clock ?? this.host;
+    this.toNat = new Wire(this.clock, faults, seed * 2 + 1, (frame) => {
       onFrame(frame);
       this.nat.receiveFrame(frame);
     });
-    this.fromNat = new Wire(this.host, faults, seed * 2 + 2, (frame) => this.#receive(frame));
+    this.fromNat = new Wire(this.clock, faults, seed * 2 + 2, (frame) => this.#receive(frame));
     const output = (frame: Uint8Array): boolean => {
       if (this.isDeaf) return false;
       onFrame(frame);
@@ -95,7 +101,10 @@ export class TestGuest {
       return true;
     };
     const config = { ...defaultNatConfig, ...options.config };
-    this.nat = new NatNetwork(config, this.host, output, silentLogger, { ...natLimits, ...options.limits });
+    this.nat = new NatNetwork(config, options.real?.network ?? this.host, output, silentLogger, {
+      ...natLimits,
+      ...options.limits,
+    });
   }
 
   // --- sending ---

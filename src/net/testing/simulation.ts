@@ -31,6 +31,12 @@ interface Event {
   run: (() => void) | undefined;
 }
 
+/** Time as tests see it: simulated or real. */
+export interface TestClock {
+  nowMs(): number;
+  after(delayMs: number, run: () => void): HostTimer;
+}
+
 /** The far end of a connection: what a program on the host's side of the network would hold. */
 export class SimPeer {
   onData: (bytes: Uint8Array) => void = () => {};
@@ -329,15 +335,15 @@ export const perfectWire: WireFaults = { lossPercent: 0, reorderPercent: 0, dela
 
 /** One direction of a wire. */
 export class Wire {
-  readonly #host: SimHost;
+  readonly #clock: TestClock;
   readonly #faults: WireFaults;
   readonly #deliver: (frame: Uint8Array) => void;
   readonly #random: () => number;
   carried = 0;
   lost = 0;
 
-  constructor(host: SimHost, faults: WireFaults, seed: number, deliver: (frame: Uint8Array) => void) {
-    this.#host = host;
+  constructor(clock: TestClock, faults: WireFaults, seed: number, deliver: (frame: Uint8Array) => void) {
+    this.#clock = clock;
     this.#faults = faults;
     this.#deliver = deliver;
     this.#random = seededRandom(seed);
@@ -352,6 +358,6 @@ export class Wire {
     }
     const copy = frame.slice();
     const isLate = this.#random() % 100 < reorderPercent;
-    this.#host.after(delayMs + (isLate ? 5 + (this.#random() % 20) : 0), () => this.#deliver(copy));
+    this.#clock.after(delayMs + (isLate ? 5 + (this.#random() % 20) : 0), () => this.#deliver(copy));
   }
 }
