@@ -30,6 +30,12 @@ for (const [firstCode, plain, shifted] of rows) {
   }
 }
 
+/** The key of a US keyboard that types `character`. */
+export function usKeyOf(character: string): { readonly code: number; readonly isShifted: boolean } | undefined {
+  const key = keys.get(character);
+  return key && { code: key[0], isShifted: key[1] };
+}
+
 /** The characters of `text` that no key types, each once. */
 export function untypable(text: string): string {
   return [...new Set(text)].filter((character) => !keys.has(character)).join("");
