@@ -13,6 +13,9 @@ export interface Measurement {
   /** What the guest's own clock says: not to be trusted alone. */
   readonly guestSeconds: number;
   readonly result: string;
+  /** Start and end by the host's monotonic clock. */
+  readonly startUs: number;
+  readonly endUs: number;
 }
 
 export interface CommandLine {
@@ -83,16 +86,16 @@ export class BenchGuest {
 
   /** Runs one kernel at the given share of its full size. Throws when the guest dies, hangs or the program fails. */
   async run(name: string, permille: number, patienceSeconds: number): Promise<Measurement> {
-    let begin: { ms: number; cpu: number } | undefined;
-    let end: { ms: number; cpu: number } | undefined;
+    let begin: { us: number; cpu: number } | undefined;
+    let end: { us: number; cpu: number } | undefined;
     this.#onData = () => {
       const at = this.#said.indexOf(`BEGIN ${name}`);
       if (at < 0) return;
-      const ms = performance.now();
+      const us = Number(process.hrtime.bigint() / 1000n);
       const hasBegun = this.#said.indexOf("<", at) >= 0;
-      if (hasBegun && begin === undefined) begin = { ms, cpu: processUsage(this.pid).cpuSeconds };
+      if (hasBegun && begin === undefined) begin = { us, cpu: processUsage(this.pid).cpuSeconds };
       if (hasBegun && end === undefined && this.#said.indexOf(">", at) >= 0)
-        end = { ms, cpu: processUsage(this.pid).cpuSeconds };
+        end = { us, cpu: processUsage(this.pid).cpuSeconds };
     };
     try {
       this.type(`${name} ${permille}\n`);
@@ -103,10 +106,12 @@ export class BenchGuest {
       if (begin === undefined || end === undefined) throw new Error(`${name}: the markers came out of order`);
       if (status !== "0") throw new Error(`${name} ended with status ${status}`);
       return {
-        wallSeconds: (end.ms - begin.ms) / 1000,
+        wallSeconds: (end.us - begin.us) / 1e6,
         cpuSeconds: end.cpu - begin.cpu,
         guestSeconds: Number(seconds),
         result,
+        startUs: begin.us,
+        endUs: end.us,
       };
     } finally {
       this.#onData = () => {};

@@ -16,9 +16,17 @@ function geometricMean(numbers: readonly number[]): number {
 interface Figures {
   readonly wallSeconds: number;
   readonly cpuSeconds: number;
-  /** Median over the rounds of wall time relative to the baseline's in the same round; undefined without a baseline. */
-  readonly wallRatio: number | undefined;
+  /** Medians over the rounds of the time relative to the baseline's in the same round; undefined without a baseline. */
+  readonly ratio: Ratio | undefined;
 }
+
+interface Ratio {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+/** The kernel counts CPU time in these steps: less is taken for half of one. */
+const CPU_STEP_SECONDS = 0.01;
 
 /** Ratios are relative to qemu-system-x86_64, or to the first peer when that one is not there. */
 export class Report {
@@ -46,24 +54,32 @@ export class Report {
     const base = this.#result.measurements.get(this.baseline)!.get(kernel)!;
     const good = rounds.filter((one) => one !== undefined);
     if (good.length === 0) return undefined;
-    const ratios = rounds.flatMap((one, round) => {
+    const pairs = rounds.flatMap((one, round) => {
       const other = base[round];
-      return one === undefined || other === undefined ? [] : [one.wallSeconds / other.wallSeconds];
+      return one === undefined || other === undefined ? [] : [{ one, other }];
     });
+    const cpu = ({ cpuSeconds }: { cpuSeconds: number }) => Math.max(cpuSeconds, CPU_STEP_SECONDS / 2);
     return {
       wallSeconds: median(good.map((one) => one.wallSeconds)),
       cpuSeconds: median(good.map((one) => one.cpuSeconds)),
-      wallRatio: ratios.length > 0 ? median(ratios) : undefined,
+      ratio:
+        pairs.length === 0
+          ? undefined
+          : {
+              wall: median(pairs.map(({ one, other }) => one.wallSeconds / other.wallSeconds)),
+              cpu: median(pairs.map(({ one, other }) => cpu(one) / cpu(other))),
+            },
     };
   }
 
-  /** Geometric mean of a peer's ratios; undefined unless all the kernels have one. */
-  mean(peer: string, kernels: readonly Kernel[]): number | undefined {
-    const ratios = kernels.map(({ name }) => this.figures(peer, name)?.wallRatio).filter((one) => one !== undefined);
-    return ratios.length === kernels.length ? geometricMean(ratios) : undefined;
+  /** Geometric means of a peer's ratios; undefined unless all the kernels have one. */
+  mean(peer: string, kernels: readonly Kernel[]): Ratio | undefined {
+    const ratios = kernels.map(({ name }) => this.figures(peer, name)?.ratio).filter((one) => one !== undefined);
+    if (ratios.length < kernels.length) return undefined;
+    return { wall: geometricMean(ratios.map(({ wall }) => wall)), cpu: geometricMean(ratios.map(({ cpu }) => cpu)) };
   }
 
-  /** Kernels: `wall / CPU seconds (ratio of wall times)`; means of ratios; then the machines' figures. */
+  /** Kernels: `wall / CPU seconds (their ratios)`; means of ratios; then the machines' figures. */
   table(): string {
     const lines = [row(["", ...this.#names]), row(["---", ...this.#names.map(() => "--:")])];
     for (const name of classes) {
@@ -85,8 +101,8 @@ export class Report {
     const cells = this.#names.map((peer) => {
       const figures = this.figures(peer, name);
       if (figures === undefined) return "failed";
-      const { wallSeconds, cpuSeconds, wallRatio } = figures;
-      const relative = peer === this.baseline || wallRatio === undefined ? "" : ` (${wallRatio.toFixed(2)})`;
+      const { wallSeconds, cpuSeconds, ratio } = figures;
+      const relative = peer === this.baseline || ratio === undefined ? "" : ` (${pair(ratio)})`;
       return `${wallSeconds.toFixed(2)} / ${cpuSeconds.toFixed(2)}${relative}`;
     });
     return row([name, ...cells]);
@@ -94,7 +110,7 @@ export class Report {
 
   #meanRow(label: string, kernels: readonly Kernel[]): string {
     const cells = this.#names.map((peer) => this.mean(peer, kernels));
-    return row([`**${label}**`, ...cells.map((mean) => (mean === undefined ? "–" : `**${mean.toFixed(2)}**`))]);
+    return row([`**${label}**`, ...cells.map((mean) => (mean === undefined ? "–" : `**${pair(mean)}**`))]);
   }
 
   #machineRows(): string[] {
@@ -125,6 +141,10 @@ export class Report {
   }
 }
 
+function pair({ wall, cpu }: Ratio): string {
+  return `${wall.toFixed(2)} / ${cpu.toFixed(2)}`;
+}
+
 function row(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
@@ -147,7 +167,7 @@ export function page(
   return `# Benchmarks
 
 Written by \`npm run bench\`: ${facts.rounds} interleaved rounds, medians. A cell is seconds of the host's clock / CPU seconds of the
-peer's process (time relative to ${report.baseline}, smaller is better). The peers run the same Linux guest with the same programs and
+peer's process (both relative to ${report.baseline}, smaller is better). The peers run the same Linux guest with the same programs and
 their results are compared. ${facts.host}. ${facts.versions}.
 The machines that measured it are shared: differences under 15 % mean nothing.
 
@@ -173,6 +193,6 @@ ${kernels.map(({ name, class: kind, about }) => row([name, kind, about])).join("
     npm run bench -- --only integer,pipe --anneau before=/old/bin/anneau --anneau after=bin/anneau
 
 \`--quick\` is one round without the interpreter and the idle times; \`--anneau-flags\` gives more words to \`anneau run\`; \`--profile
-FOLDER\` writes Node's CPU profiles of Anneau's threads; \`--list\` names kernels and peers.
+FOLDER\` writes Node's CPU profiles of Anneau's threads and prints what they show for each kernel; \`--list\` names kernels and peers.
 `;
 }

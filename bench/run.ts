@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { kernels, selectKernels } from "./kernels.ts";
 import { type MachineFigures, measureCommands, measureMachines } from "./machine-figures.ts";
 import { makePeers, peerNames } from "./peers.ts";
+import { summarizeProfiles } from "./profile.ts";
 import { median, page, Report } from "./report.ts";
 import { runSuite } from "./suite.ts";
 
@@ -22,7 +23,7 @@ const usage = `usage: npm run bench -- [OPTIONS]
   --permille N            kernels at this share of their size (1000)
   --anneau [LABEL=]PATH   bin/anneau of a build; repeat it to compare builds
   --anneau-flags TEXT     more words for 'anneau run'
-  --profile FOLDER        CPU profiles of Anneau's threads, written when the guest is switched off
+  --profile FOLDER        CPU profiles of Anneau's threads go there, and what they show is printed for each kernel
   --json FILE             all measurements
   --patience SECONDS      for one kernel on one peer (600)
   --list                  names the kernels and the peers
@@ -80,6 +81,19 @@ async function main(): Promise<void> {
   console.log(report.table());
   for (const failure of result.failures) console.error(failure);
   if (result.failures.length > 0) process.exitCode = 1;
+  if (values.profile !== undefined) {
+    for (const peer of peers.filter(({ isSwitchedOff }) => isSwitchedOff)) {
+      const intervals = chosen.flatMap(({ name }) =>
+        result.measurements
+          .get(peer.name)!
+          .get(name)!
+          .flatMap((one) =>
+            one === undefined ? [] : [{ name: `${peer.name} ${name}`, startUs: one.startUs, endUs: one.endUs }],
+          ),
+      );
+      console.log(summarizeProfiles(values.profile, intervals));
+    }
+  }
   if (values.json !== undefined) {
     const measurements = Object.fromEntries(
       [...result.measurements].map(([peer, byKernel]) => [peer, Object.fromEntries(byKernel)]),
