@@ -3,9 +3,12 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sessionOf } from "../config/machine-session.ts";
-import { fileError } from "../config/result-codes.ts";
+import { settings } from "../config/machine-settings.ts";
+import { fileError, ResultError } from "../config/result-codes.ts";
+import { editVbox, type VboxFile } from "../config/vbox-file.ts";
 import type { ControlClient } from "../control/client.ts";
 import { untypable } from "../display/us-keyboard.ts";
+import { limits } from "../spec/machine-spec.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { asResultError, connect, findRunning, type RunningMachine } from "./live-machine.ts";
@@ -41,6 +44,40 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   acpipowerbutton: simple("acpipowerbutton"),
   acpisleepbutton: simple("acpisleepbutton"),
+  cpuexecutioncap: async (client, args, _terminal, machine) => {
+    const [text] = exactly(args, 1, "cpuexecutioncap PERCENT");
+    const percent = wholeNumber(
+      text,
+      1,
+      100,
+      (value) => `Invalid CPU execution cap value: ${value} (must be in range [1, 100])`,
+    );
+    await client.request("cpuexecutioncap", { percent });
+    keep(machine, (vbox) => vbox.set(settings.cpuExecutionCap, percent));
+  },
+  "vm-process-priority": async (client, args, _terminal, machine) => {
+    const [text] = exactly(args, 1, "vm-process-priority default|flat|low|normal|high");
+    const priority = settings.processPriority.choices?.find(({ value }) => value === text.toLowerCase())?.value;
+    if (priority === undefined) throw new CommandError(`Invalid vm-process-priority '${text}'`);
+    await client.request("processpriority", { priority });
+    keep(machine, (vbox) => vbox.set(settings.processPriority, priority));
+  },
+  guestmemoryballoon: async (_client, args, terminal, machine) => {
+    const [text] = exactly(args, 1, "guestmemoryballoon MEGABYTES");
+    const { max } = limits.ramMiB;
+    const sizeMiB = wholeNumber(text, 0, max, (value) => `Invalid guest memory balloon size: ${value} MB`);
+    keep(machine, (vbox) => vbox.set(settings.balloonMiB, sizeMiB));
+    if (sizeMiB > 0) terminal.warn(`'${machine.name}': not carried out: the memory balloon`);
+  },
+  // Without an agent in the guest these are what a person at the machine would press.
+  shutdown: async (client, args) => {
+    none(args.filter((argument) => argument !== "--force"));
+    await client.request("acpipowerbutton", {});
+  },
+  reboot: async (client, args) => {
+    none(args.filter((argument) => argument !== "--force"));
+    await client.request("keyboardputscancode", { bytes: ctrlAltDelete });
+  },
   keyboardputscancode: async (client, args) => {
     const words = args.flatMap((argument) => argument.split(/\s+/)).filter((word) => word !== "");
     if (words.length === 0) throw new UsageError("Missing argument: keyboardputscancode HH [HH ...]");
@@ -77,12 +114,18 @@ const verbs: Readonly<Record<string, Verb>> = {
 export const command: Command = {
   usage: [
     ...["poweroff", "reset", "pause", "resume", "acpipowerbutton", "acpisleepbutton"].map((verb) => `VM ${verb}`),
+    "VM reboot | shutdown",
+    "VM cpuexecutioncap PERCENT",
+    "VM vm-process-priority default|flat|low|normal|high",
+    "VM guestmemoryballoon MEGABYTES",
     "VM keyboardputscancode HH [HH ...]",
     "VM keyboardputstring TEXT [TEXT ...]",
     "VM keyboardputfile FILE",
     "VM screenshotpng FILE",
   ],
-  about: "Controls a running VM.",
+  about:
+    "Controls a running VM. There is no agent in the guest: shutdown presses the ACPI power button and reboot types\n" +
+    "Ctrl-Alt-Delete.",
   async run(args, terminal) {
     const [id, verb, ...rest] = args;
     if (id === undefined) throw new UsageError("VM name not specified");
@@ -104,9 +147,23 @@ export const command: Command = {
   },
 };
 
+/** Ctrl, Alt and Delete pressed and released, scan code set 1. */
+const ctrlAltDelete = [0x1d, 0x38, 0xe0, 0x53, 0xe0, 0xd3, 0xb8, 0x9d];
+
+/** Stores what has been changed in the running machine, so that it counts at the next start too. */
+function keep({ settingsPath }: RunningMachine, change: (vbox: VboxFile) => void): void {
+  editVbox(settingsPath, change);
+}
+
+function wholeNumber(text: string, min: number, max: number, refusal: (value: string) => string): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new ResultError("E_INVALIDARG", "MachineWrap", refusal(text));
+}
+
 /** VBoxManage's verbs that are not here. */
 const unavailable =
-  /^(savestate|reboot|shutdown|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|guestmemoryballoon|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrde|vrdeport|vrdeproperty|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|cpuexecutioncap|vm-process-priority|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+  /^(savestate|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrde|vrdeport|vrdeproperty|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {

@@ -1,4 +1,5 @@
 /** startvm: starts a VM's process, which lives on when the command ends. Everything that can be known before is checked. */
+import { memoryWarning } from "../config/host-memory.ts";
 import { lookUpMachine } from "../config/machine-lookup.ts";
 import { alreadyLocked, sessionOf } from "../config/machine-session.ts";
 import { settings } from "../config/machine-settings.ts";
@@ -67,6 +68,8 @@ async function start(id: string, typed: string | undefined, trace: string, termi
   checkMedia(vbox, index);
   if (sessionOf(vbox.path).kind === "dead") editVbox(vbox.path, recordAbort);
   for (const what of supportOf(vbox, index).warned) terminal.warn(`'${vbox.name}': not carried out: ${what}`);
+  const tight = memoryWarning(vbox.get(settings.memoryMiB));
+  if (tight !== undefined) terminal.warn(`'${vbox.name}': ${tight}`);
   if (type === "gui") terminal.warn(`'${vbox.name}' runs without a window, as there is none yet`);
   const { launchMachine } = await import("../control/launch.ts");
   try {

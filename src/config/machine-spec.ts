@@ -51,6 +51,10 @@ export interface MachineDescription {
   readonly uarts: readonly UartMode[];
   readonly nics: readonly NicDescription[];
   readonly onTripleFault: "reset" | "stop";
+  /** Per cent of one of the host's processors. */
+  readonly executionCap: number;
+  /** A word of `--vm-process-priority`. */
+  readonly processPriority: string;
   readonly support: SupportReport;
 }
 
@@ -106,6 +110,8 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
     nics: supportedNics.map(nicDescription),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
+    executionCap: Math.min(100, Math.max(1, vbox.get(settings.cpuExecutionCap))),
+    processPriority: vbox.get(settings.processPriority),
     support: supportOf(vbox, index),
   };
 }

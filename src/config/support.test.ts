@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { hostMemory, memoryWarning } from "./host-memory.ts";
 import { settings } from "./machine-settings.ts";
 import { newSettings } from "./settings-file.ts";
 import { addController, attach, buses } from "./storage-settings.ts";
@@ -23,6 +24,11 @@ test("more memory than the host has, or than a VM can have, or than makes sense"
   expect(supportOf(vbox, undefined, 1024).refused).toEqual([
     "2048 MB of memory are more than the 1024 MB that the host has",
   ]);
+  expect(memoryWarning(2048, { totalMiB: 4096, availableMiB: 2048 })).toBeUndefined();
+  expect(memoryWarning(2048, { totalMiB: 4096, availableMiB: 2047 })).toBe(
+    "2048 MB of memory are more than the 2047 MB that the host has to spare now: both may become slow",
+  );
+  expect(hostMemory().availableMiB).toBeLessThanOrEqual(hostMemory().totalMiB);
   vbox.set(settings.memoryMiB, 3585);
   expect(supportOf(vbox).refused).toEqual(["3585 MB of memory are more than the 3584 MB that a VM can have"]);
   vbox.set(settings.memoryMiB, -1);

@@ -4,8 +4,8 @@
  * (hardware virtualisation, other front ends …). modifyvm's table and docs/vboxmanage.md say the same per option; a test
  * holds them together.
  */
-import { totalmem } from "node:os";
 import { limits } from "../spec/machine-spec.ts";
+import { hostMemory } from "./host-memory.ts";
 import { labelOf, type Setting, settings } from "./machine-settings.ts";
 import type { MediaIndex } from "./media-registry.ts";
 import { adapters } from "./network-settings.ts";
@@ -37,10 +37,8 @@ interface Lists {
   readonly warned: string[];
 }
 
-const ownMiB = Math.floor(totalmem() / 1048576);
-
 /** Looks through all settings. `index` knows the media; without it, media are not looked at. */
-export function supportOf(vbox: VboxFile, index?: MediaIndex, hostMiB = ownMiB): SupportReport {
+export function supportOf(vbox: VboxFile, index?: MediaIndex, hostMiB = hostMemory().totalMiB): SupportReport {
   const lists: Lists = { refused: [], warned: [] };
   checkPlatform(vbox, hostMiB, lists);
   checkStorage(vbox, index, lists);
@@ -84,7 +82,6 @@ function checkPlatform(vbox: VboxFile, hostMiB: number, { refused, warned }: Lis
   ];
   for (const [setting, what] of flags) if (vbox.get(setting)) warned.push(what);
   if (vbox.get(settings.hpet) && !carriedOut.hasHpet) warned.push("the HPET");
-  if (vbox.get(settings.cpuExecutionCap) !== 100) warned.push("the CPU execution cap");
   if (vbox.get(settings.cpuProfile) !== "host") warned.push(`the CPU profile '${vbox.get(settings.cpuProfile)}'`);
   if (vbox.machine.find("Hardware/CPU/CpuIdTree")?.elements("CpuIdLeaf").length) warned.push("CPUID overrides");
   const provider = vbox.get(settings.paravirtProvider);
@@ -177,7 +174,6 @@ function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
 
 function checkHostSide(vbox: VboxFile, { warned }: Lists): void {
   const isOn: readonly (readonly [boolean, string])[] = [
-    [vbox.get(settings.processPriority) !== "default", "the priority of the VM process"],
     [vbox.get(settings.autostartEnabled), "autostart"],
     [vbox.get(settings.clipboardMode) !== "disabled", "the shared clipboard"],
     [vbox.get(settings.dragAndDrop) !== "disabled", "drag and drop"],

@@ -21,6 +21,8 @@ const handlers: ControlHandlers = {
   resume: none,
   acpipowerbutton: none,
   acpisleepbutton: none,
+  cpuexecutioncap: none,
+  processpriority: none,
   keyboardputscancode: none,
   keyboardputstring: (params) => {
     typed.push((params as { text: string }).text);

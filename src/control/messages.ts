@@ -49,6 +49,9 @@ export interface ControlRequests {
   resume: { params: Nothing; result: Nothing };
   acpipowerbutton: { params: Nothing; result: Nothing };
   acpisleepbutton: { params: Nothing; result: Nothing };
+  cpuexecutioncap: { params: { readonly percent: number }; result: Nothing };
+  /** A word of `--vm-process-priority`. */
+  processpriority: { params: { readonly priority: string }; result: Nothing };
   keyboardputscancode: { params: { readonly bytes: readonly number[] }; result: Nothing };
   keyboardputstring: { params: { readonly text: string }; result: Nothing };
   pointer: {

@@ -6,6 +6,7 @@
  */
 import type { Logger, TraceChannel, TraceChannelName } from "../base/logger.ts";
 import type { Clock } from "./clock.ts";
+import type { CounterTree } from "./counters.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { IoWindow } from "./io-window.ts";
 import type { IrqLine } from "./irq-line.ts";
@@ -26,6 +27,8 @@ export interface Device {
   /** Host work stops being issued; requests in flight have been drained by the machine before. */
   pause?(): void;
   resume?(): void;
+  /** What the device counts, if it counts. */
+  statistics?(): CounterTree;
   save(): SavedLeaf;
   /** Restores exactly what `save` gave; raises no interrupt edge; throws FormatError on anything unexpected. */
   load(leaf: SavedLeaf): void;

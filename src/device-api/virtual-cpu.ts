@@ -3,6 +3,7 @@
  * /dev/kvm engine implement it under the same devices. Only the machine thread calls it, and never from inside a
  * device's access unless stated.
  */
+import type { CounterTree } from "./counters.ts";
 import type { AccessSize } from "./io-window.ts";
 import type { SavedLeaf } from "./saved-state.ts";
 
@@ -95,6 +96,8 @@ export interface VirtualCpu {
 
   save(): SavedLeaf;
   load(leaf: SavedLeaf): void;
+  /** What the engine counts, if it counts. */
+  statistics?(): CounterTree;
   /** Registers as text, for logs and guru meditations. */
   describe(): string;
 }

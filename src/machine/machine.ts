@@ -11,6 +11,7 @@
 import type { DisplaySource, KeyboardSink, PointerSink } from "../backend-api/display.ts";
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { CounterTree } from "../device-api/counters.ts";
 import type { Device, ResetKind } from "../device-api/device.ts";
 import type { GuestMemory } from "../device-api/guest-memory.ts";
 import type { Wire } from "../device-api/irq-line.ts";
@@ -20,6 +21,7 @@ import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 import { HostTimeSource, type InstructionTimeSource, type MachineClock } from "./clock.ts";
 import type { DemandLog } from "./demand-log.ts";
+import type { ExecutionCap } from "./execution-cap.ts";
 import type { MemoryBus } from "./memory-bus.ts";
 import type { PciBus } from "./pci-bus.ts";
 import type { PortBus } from "./port-bus.ts";
@@ -82,6 +84,8 @@ export interface MachineOwner {
   readonly drain?: () => void;
   readonly onEvent: (event: MachineEvent) => void;
   readonly onTripleFault?: "reset" | "stop";
+  /** See RunLoopOptions. */
+  readonly cap?: ExecutionCap;
 }
 
 export class Machine {
@@ -121,6 +125,7 @@ export class Machine {
       clock: parts.clock,
       time: parts.time,
       doorbell: owner.doorbell,
+      cap: owner.cap,
       poll: owner.poll,
       serve: () => this.#serve(),
       onTripleFault: () => this.#tripleFault(),
@@ -148,6 +153,28 @@ export class Machine {
     this.#setTime(savedTime(state[CLOCK]));
     this.#state = "paused";
     this.loop.pause();
+  }
+
+  /** What there is to count, by part. */
+  counters(): CounterTree {
+    const { instructions, ...loop } = this.loop.statistics();
+    const offered = this.devices.flatMap((device) => {
+      const counters = device.statistics?.();
+      return counters === undefined ? [] : [[device.id, counters] as const];
+    });
+    return {
+      cpu: {
+        instructions,
+        instructionsPerSecond: Math.round(this.loop.instructionsPerSecond),
+        ...this.cpu.statistics?.(),
+      },
+      loop: { ...loop },
+      clock: { guestNs: this.clock.lastNs },
+      ports: { accesses: this.ports.accesses },
+      mmio: { accesses: this.memoryBus.accesses },
+      demand: { ...this.demand.counts() },
+      devices: Object.fromEntries(offered),
+    };
   }
 
   /** The reset line, from outside the CPU's run (the user's reset). Brings a dead machine back to life. */

@@ -7,6 +7,7 @@
  */
 import type { VirtualCpu } from "../device-api/virtual-cpu.ts";
 import { HostTimeSource, type InstructionTimeSource, type MachineClock } from "./clock.ts";
+import type { ExecutionCap } from "./execution-cap.ts";
 
 /** Longest slice of guest time in one budget: what is posted meanwhile waits at most that long. */
 const SLICE_NS = 100_000;
@@ -29,6 +30,8 @@ export interface RunLoopOptions {
    * does not sleep (a single-threaded host gives the time back between `step` calls).
    */
   readonly doorbell?: Int32Array;
+  /** How much of the host's time may be used; not for deterministic machines. */
+  readonly cap?: ExecutionCap;
   /** Takes what was posted; called between budgets whenever the doorbell has changed. */
   readonly poll?: () => void;
   /** What devices asked for during the budget (reset, power off); called after each budget in which `attention` was set. */
@@ -47,6 +50,8 @@ export interface RunStatistics {
   /** Guest nanoseconds spent in CPU budgets. */
   readonly busyNs: number;
   readonly slices: number;
+  /** Nanoseconds that the execution cap took. */
+  readonly restedNs: number;
 }
 
 export class RunLoop {
@@ -65,6 +70,7 @@ export class RunLoop {
   #idleNs = 0;
   #busyNs = 0;
   #slices = 0;
+  #restedNs = 0;
 
   constructor(options: RunLoopOptions) {
     this.#options = options;
@@ -79,7 +85,10 @@ export class RunLoop {
 
   /** Runs until `end`. */
   run(): void {
-    while (!this.#hasEnded) this.step(true);
+    while (!this.#hasEnded) {
+      this.step(true);
+      if (this.#options.cap !== undefined) this.#rest(this.#options.cap);
+    }
   }
 
   /**
@@ -159,7 +168,7 @@ export class RunLoop {
 
   statistics(): RunStatistics {
     const instructions = this.#cpu.instructionCount;
-    return { instructions, idleNs: this.#idleNs, busyNs: this.#busyNs, slices: this.#slices };
+    return { instructions, idleNs: this.#idleNs, busyNs: this.#busyNs, slices: this.#slices, restedNs: this.#restedNs };
   }
 
   #listen(): void {
@@ -219,6 +228,22 @@ export class RunLoop {
     if (time instanceof HostTimeSource) time.settle();
     this.#idleNs += this.#clock.nowNs() - startNs;
     return true;
+  }
+
+  /** Stands still for what the cap says. Requests are taken, timers fire afterwards; the guest's clock runs on. */
+  #rest(cap: ExecutionCap): void {
+    const { time } = this.#options;
+    if (!(time instanceof HostTimeSource)) return;
+    const startNs = time.hostNowNs();
+    let leftNs = cap.dueRestNs();
+    if (leftNs === 0) return;
+    while (leftNs > 0 && !this.#hasEnded && !this.#isPaused) {
+      this.#sleep(leftNs / 1e6);
+      this.#listen();
+      leftNs = cap.leftNs();
+    }
+    time.settle();
+    this.#restedNs += time.hostNowNs() - startNs;
   }
 
   #isRung(): boolean {

@@ -9,6 +9,7 @@ import { codePage437 } from "../display/code-page-437.ts";
 import { encodePng } from "../display/png.ts";
 import { textToScancodes } from "../display/us-keyboard.ts";
 import type { MediumConfig } from "./machine-protocol.ts";
+import { processPriorities, setProcessPriority } from "./process-priority.ts";
 import type { VmProcess } from "./vm-process.ts";
 
 /** More scan codes or characters than a person types are refused. */
@@ -84,6 +85,22 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
     },
     acpisleepbutton: async () => {
       await machine().request("sleepButton");
+      return {};
+    },
+    cpuexecutioncap: async (params) => {
+      await anyMachine().request("setExecutionCap", {
+        percent: integerIn(fieldsOf(params).percent, 1, 100, "a CPU execution cap"),
+      });
+      return {};
+    },
+    processpriority: async (params) => {
+      const wanted = processPriorities.find((one) => one === fieldsOf(params).priority);
+      if (wanted === undefined) throw new ControlError("this is no priority of a process", "E_INVALIDARG");
+      try {
+        setProcessPriority(wanted);
+      } catch (error) {
+        throw new ControlError((error as Error).message, "E_ACCESSDENIED", { cause: error });
+      }
       return {};
     },
     keyboardputscancode: async (params) => {

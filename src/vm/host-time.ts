@@ -7,6 +7,12 @@ export function monotonicNs(): number {
   return performance.now() * 1e6;
 }
 
+/** Processor time of the calling thread in nanoseconds. */
+export function threadCpuNs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) * 1000;
+}
+
 /** A deterministic machine's RTC starts here: 2020-01-01T00:00:00Z. */
 const FIXED_START_MS = Date.UTC(2020, 0, 1);
 

@@ -46,6 +46,8 @@ export interface MachineThreadConfig {
   readonly log: SharedArrayBuffer;
   readonly trace: readonly string[];
   readonly onTripleFault: "reset" | "stop";
+  /** Per cent of one of the host's processors; 100 when absent. Not for deterministic machines. */
+  readonly executionCap?: number;
   /** A guest that can no longer run: its machine stays to be looked at, reset or switched off, or it ends. */
   readonly onDeath: "stay" | "end";
   /** Begin paused instead of running (startvm with a debugger, tests). */
@@ -91,6 +93,7 @@ export interface MachineRequests {
   videoMode: { params: undefined; result: { widthPixels: number; heightPixels: number; bitsPerPixel: number } };
   statistics: { params: undefined; result: MachineStatistics };
   registers: { params: undefined; result: string };
+  setExecutionCap: { params: { readonly percent: number }; result: undefined };
   changeIde: { params: IdeAttachment; result: undefined };
   changeFloppy: { params: FloppyAttachment; result: undefined };
 }

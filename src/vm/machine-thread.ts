@@ -7,10 +7,11 @@ import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_
 import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { MediumInUseError } from "../disk/lock.ts";
+import { ExecutionCap } from "../machine/execution-cap.ts";
 import type { Machine } from "../machine/machine.ts";
 import { assemblePc } from "../machine/pc.ts";
 import { ByteRing } from "./byte-ring.ts";
-import { hostWallClock, monotonicNs } from "./host-time.ts";
+import { hostWallClock, monotonicNs, threadCpuNs } from "./host-time.ts";
 import type {
   IdeAttachment,
   MachineMessage,
@@ -63,6 +64,7 @@ class MachineThread {
   readonly #uarts: readonly (RingCharBackend | undefined)[];
   readonly #ide: ReadonlyMap<string, MediumDrive>;
   readonly #floppies: ReadonlyMap<number, MediumDrive>;
+  readonly #cap: ExecutionCap;
   readonly #handlers: Handlers;
   #outcome: MachineOutcome | undefined;
 
@@ -72,12 +74,14 @@ class MachineThread {
     uarts: readonly (RingCharBackend | undefined)[],
     ide: ReadonlyMap<string, MediumDrive>,
     floppies: ReadonlyMap<number, MediumDrive>,
+    cap: ExecutionCap,
   ) {
     this.#port = port;
     this.#machine = machine;
     this.#uarts = uarts;
     this.#ide = ide;
     this.#floppies = floppies;
+    this.#cap = cap;
     this.#handlers = this.#makeHandlers();
   }
 
@@ -94,6 +98,8 @@ class MachineThread {
       const floppies = new Map(config.floppies.map(({ drive, medium }) => [drive as number, open(medium)]));
       const uarts = config.uarts.map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
       let thread: MachineThread | undefined;
+      const cap = new ExecutionCap(monotonicNs, threadCpuNs);
+      cap.percent = config.executionCap ?? 100;
       const machine = await assemblePc(
         config.spec,
         {
@@ -115,9 +121,10 @@ class MachineThread {
             else thread?.end(event);
           },
           onTripleFault: config.onTripleFault,
+          cap,
         },
       );
-      thread = new MachineThread(config.port, machine, uarts, ide, floppies);
+      thread = new MachineThread(config.port, machine, uarts, ide, floppies, cap);
       thread.run(config.startPaused === true);
     } catch (error) {
       // Classes of errors do not survive the way to the main thread.
@@ -212,6 +219,9 @@ class MachineThread {
       },
       statistics: () => this.#statistics(),
       registers: () => machine.cpu.describe(),
+      setExecutionCap: ({ percent }) => {
+        this.#cap.percent = percent;
+      },
       changeIde: ({ port, device, medium }) => {
         const drive = this.#ide.get(`${port}.${device}`);
         if (drive === undefined) throw new AnneauError(`the machine has no IDE drive ${port}.${device}`);

@@ -6,6 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { AnneauError } from "../base/errors.ts";
+import { memoryWarning } from "../config/host-memory.ts";
 import { takeSession } from "../config/machine-session.ts";
 import { describeMachine } from "../config/machine-spec.ts";
 import { loadRegistry } from "../config/registry.ts";
@@ -18,6 +19,7 @@ import { controlHandlers } from "./control-handlers.ts";
 import { LogFile } from "./log-file.ts";
 import type { MachineOutcome } from "./machine-protocol.ts";
 import { MachineThreadClient } from "./machine-thread-client.ts";
+import { type ProcessPriority, setProcessPriority } from "./process-priority.ts";
 import { UartHost } from "./uart-host.ts";
 import { plugUart, type Unplug } from "./uart-plugs.ts";
 
@@ -121,14 +123,29 @@ export class VmProcess {
     await this.#recorded;
   }
 
+  /** A priority that the host refuses does not keep the machine from running. */
+  #setPriority(priority: ProcessPriority): void {
+    if (priority === "default") return;
+    try {
+      setProcessPriority(priority);
+      this.log.info(`process priority '${priority}'`);
+    } catch (error) {
+      this.log.warn((error as Error).message);
+    }
+  }
+
   async #start(vbox: VboxFile, options: VmProcessOptions): Promise<void> {
     const { log } = this;
     log.info(`Anneau, process ${process.pid}, Node ${process.version}, ${process.platform} ${process.arch}`);
     log.info(`machine '${vbox.name}' {${vbox.uuid}}, settings '${vbox.path}'`);
-    const { spec, ide, floppies, uarts, onTripleFault, support } = describeMachine(vbox);
+    const { spec, ide, floppies, uarts, onTripleFault, executionCap, processPriority, support } = describeMachine(vbox);
     if (support.refused.length > 0)
       throw new AnneauError(`The machine '${vbox.name}' cannot start with ${support.refused.join("; ")}`);
     for (const what of support.warned) log.warn(`not carried out: ${what}`);
+    const tight = memoryWarning(spec.ramMiB);
+    if (tight !== undefined) log.warn(tight);
+    this.#setPriority(processPriority as ProcessPriority);
+    if (executionCap < 100) log.info(`CPU execution cap ${executionCap} %`);
     log.info(`${spec.osTypeId}, ${spec.ramMiB} MB, video ${spec.graphics} ${spec.vramMiB} MB, boot ${spec.bootOrder}`);
     for (const { port, device, medium } of ide) log.info(`IDE ${port}.${device}: ${medium?.path ?? "(empty)"}`);
     for (const { drive, medium } of floppies) log.info(`floppy ${drive}: ${medium?.path ?? "(empty)"}`);
@@ -148,6 +165,7 @@ export class VmProcess {
       uarts: this.#uarts,
       trace: options.trace,
       onTripleFault,
+      executionCap,
       startPaused: options.startPaused,
       onLine: (tag, text) => {
         if (tag === "W") log.warn(text);

@@ -330,6 +330,61 @@ test("a guest that dies stays as gurumeditation, or is reset if the settings say
   box.ok("controlvm", "vm", "poweroff");
 });
 
+test("caps, priority and balloon of a running VM, and the buttons of one without an agent", async () => {
+  const { box, pid } = machine();
+  bootFrom(box, bootFloppy(0xeb, 0xfe));
+  box.ok("modifyvm", "vm", "--cpuexecutioncap", "40", "--vm-process-priority", "low");
+  const started = box.vboxManage("startvm", "vm", "--type", "headless");
+  expect([started.code, started.stderr]).toEqual([0, ""]);
+  const threads = () => readdirSync(`/proc/${pid()}/task`);
+  const niceness = (thread: string) =>
+    Number(
+      readFileSync(`/proc/${pid()}/task/${thread}/stat`, "latin1")
+        .replace(/^.*\) /s, "")
+        .split(" ")[16],
+    );
+  expect(Math.max(...threads().map(niceness))).toBeGreaterThan(0);
+  // A capped machine answers as any other.
+  for (const cap of ["1", "100", "60"]) {
+    expect(box.anneau("controlvm", "vm", "cpuexecutioncap", cap)).toEqual(silent);
+    expect(box.info("vm").get("cpuexecutioncap")).toBe(cap);
+    expect(box.anneau("controlvm", "vm", "pause")).toEqual(silent);
+    expect(box.anneau("controlvm", "vm", "resume")).toEqual(silent);
+  }
+  expect(box.vboxManage("controlvm", "vm", "cpuexecutioncap", "101")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("Invalid CPU execution cap value: 101 (must be in range [1, 100])"),
+  });
+  expect(box.anneau("controlvm", "vm", "vm-process-priority", "flat").code).toBe(process.getuid?.() === 0 ? 0 : 1);
+  expect(box.anneau("controlvm", "vm", "vm-process-priority", "soon").code).toBe(1);
+  const balloon = box.vboxManage("controlvm", "vm", "guestmemoryballoon", "8");
+  expect([balloon.code, balloon.stderr]).toEqual([
+    0,
+    "VBoxManage: warning: 'vm': not carried out: the memory balloon\n",
+  ]);
+  expect(box.info("vm").get("GuestMemoryBalloon")).toBe("8");
+  for (const verb of ["shutdown", "reboot"]) expect(box.anneau("controlvm", "vm", verb, "--force")).toEqual(silent);
+  expect(box.vboxManage("controlvm", "vm", "shutdown", "now").code).toBe(2);
+  box.ok("controlvm", "vm", "poweroff");
+  expect(box.info("vm").get("cpuexecutioncap")).toBe("60");
+});
+
+test("reboot types Ctrl-Alt-Delete", async () => {
+  const { box } = machine();
+  // cli; wait for a byte at port 64h, take it from 60h; wait for THRE of COM1, send it; again
+  const wait = [0xfa, 0xe4, 0x64, 0xa8, 0x01, 0x74, 0xfa, 0xe4, 0x60, 0x88, 0xc3, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20];
+  bootFrom(box, bootFloppy(...wait, 0x74, 0xfb, 0x88, 0xd8, 0xba, 0xf8, 0x03, 0xee, 0xeb, 0xe6));
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", box.path("keys"));
+  box.ok("startvm", "vm", "--type", "headless");
+  const keys = () => readFileSync(box.path("keys")).toString("hex");
+  // The boot sector may not run yet: then the BIOS restarts.
+  await until("the keys are there", () => {
+    box.ok("controlvm", "vm", "reboot");
+    return keys().includes("1d38e053e0d3b89d");
+  });
+  box.ok("controlvm", "vm", "poweroff");
+});
+
 test("the guest can write a floppy", async () => {
   const { box } = machine();
   // INT 13h writes the boot sector from 7C00h to the second sector, then hlt

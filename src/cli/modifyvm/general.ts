@@ -60,7 +60,7 @@ export const generalOptions = inGroup("General", [
   ),
   onOff("system-uuid-le systemuuidle", settings.systemUuidLittleEndian, { status: "stored", example: ["off"] }),
   choice("vm-process-priority vmprocpriority vmprocesspriority", settings.processPriority, {
-    status: "warned",
+    note: "raising it needs a privilege on most hosts",
     example: ["low"],
   }),
   onOff("autostart-enabled", settings.autostartEnabled, { status: "warned" }),

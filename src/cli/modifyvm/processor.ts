@@ -57,7 +57,7 @@ export const processorOptions = inGroup("Memory and CPU", [
       max: 100,
       refusal: (value) => `Invalid CPU execution cap value: ${value} (must be in range [1, 100])`,
     },
-    { status: "warned", example: ["50"] },
+    { example: ["50"], note: "of one of the host's processors" },
   ),
   text("cpu-profile cpuprofile", settings.cpuProfile, {
     status: "warned",
