@@ -33,6 +33,11 @@ const handlers: ControlHandlers = {
   textscreen: () => null,
   statistics: none,
   registers: () => ({ text: "" }),
+  counters: () => ({ counters: {} }),
+  registerset: () => ({ registers: {} }),
+  dumpcore: none,
+  injectnmi: none,
+  info: () => ({ text: "" }),
   mediumchange: none,
 };
 

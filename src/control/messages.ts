@@ -3,6 +3,8 @@
  * {id, name, params} gets {id, result} or {id, error: {message, code?}}. Sizes are bounded on both sides. Binary data travels as base64.
  */
 
+import type { CounterTree } from "../device-api/counters.ts";
+
 /** VirtualBox's names for what a VM process can be in. */
 export type MachineProcessState =
   | "starting"
@@ -64,6 +66,14 @@ export interface ControlRequests {
   textscreen: { params: Nothing; result: TextScreen | null };
   statistics: { params: Nothing; result: { readonly [name: string]: unknown } };
   registers: { params: Nothing; result: { readonly text: string } };
+  /** What the machine's parts count. */
+  counters: { params: Nothing; result: { readonly counters: CounterTree } };
+  registerset: { params: Nothing; result: { readonly registers: { readonly [name: string]: number } } };
+  /** To an absolute path: guest memory and registers as an ELF core file. */
+  dumpcore: { params: { readonly path: string }; result: Nothing };
+  injectnmi: { params: Nothing; result: Nothing };
+  /** A text about one of the machine's parts; `help` names the items. */
+  info: { params: { readonly item: string }; result: { readonly text: string } };
   /** Without a path the drive is emptied. Settings files are the caller's business. */
   mediumchange: {
     params: { readonly place: MediumPlace; readonly path?: string; readonly format?: "VDI" | "RAW" };

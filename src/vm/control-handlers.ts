@@ -145,6 +145,29 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       return { columns, rows, lines, cursor };
     },
     statistics: async () => ({ ...(await anyMachine().request("statistics")) }),
+    counters: async () => ({ counters: await anyMachine().request("counters") }),
+    registerset: async () => ({ registers: await anyMachine().request("registerSet") }),
+    dumpcore: async (params) => {
+      const { path } = fieldsOf(params);
+      if (typeof path !== "string" || !isAbsolute(path))
+        throw new ControlError("a core file goes to an absolute path", "E_INVALIDARG");
+      try {
+        await anyMachine().request("dumpCore", { path });
+      } catch (error) {
+        if (error instanceof ControlError) throw error;
+        throw new ControlError((error as Error).message, "VBOX_E_FILE_ERROR", { cause: error });
+      }
+      return {};
+    },
+    injectnmi: async () => {
+      await machine().request("injectNmi");
+      return {};
+    },
+    info: async (params) => {
+      const { item } = fieldsOf(params);
+      if (typeof item !== "string") throw new ControlError("there is no item", "E_INVALIDARG");
+      return { text: await anyMachine().request("info", { item }) };
+    },
     registers: async () => ({ text: await anyMachine().request("registers") }),
     mediumchange: async (params) => {
       const { place, path, format } = fieldsOf(params);

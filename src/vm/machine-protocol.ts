@@ -6,6 +6,8 @@
 import type { MessagePort } from "node:worker_threads";
 import type { TextCells } from "../backend-api/display.ts";
 import type { ResultCode } from "../config/result-codes.ts";
+import type { CounterTree } from "../device-api/counters.ts";
+import type { RegisterValues } from "../machine/registers.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 
 /** An image file to put into a drive. */
@@ -92,6 +94,11 @@ export interface MachineRequests {
   /** Width, height and depth as the guest has set them; 0 in depth means text. */
   videoMode: { params: undefined; result: { widthPixels: number; heightPixels: number; bitsPerPixel: number } };
   statistics: { params: undefined; result: MachineStatistics };
+  counters: { params: undefined; result: CounterTree };
+  registerSet: { params: undefined; result: RegisterValues };
+  dumpCore: { params: { readonly path: string }; result: undefined };
+  injectNmi: { params: undefined; result: undefined };
+  info: { params: { readonly item: string }; result: string };
   registers: { params: undefined; result: string };
   setExecutionCap: { params: { readonly percent: number }; result: undefined };
   changeIde: { params: IdeAttachment; result: undefined };

@@ -3,13 +3,17 @@
  * machine ends. The loop never yields to JavaScript's event loop: requests are taken from the port between CPU budgets when
  * the doorbell has rung, text leaves through the shared log ring.
  */
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { MediumInUseError } from "../disk/lock.ts";
+import { coreFileHead } from "../machine/core-dump.ts";
 import { ExecutionCap } from "../machine/execution-cap.ts";
+import { inspect } from "../machine/inspect.ts";
 import type { Machine } from "../machine/machine.ts";
 import { assemblePc } from "../machine/pc.ts";
+import { readRegisters } from "../machine/registers.ts";
 import { ByteRing } from "./byte-ring.ts";
 import { hostWallClock, monotonicNs, threadCpuNs } from "./host-time.ts";
 import type {
@@ -28,6 +32,9 @@ import { RingCharBackend } from "./ring-char-backend.ts";
 
 /** A line that would not leave room for others is cut. */
 const MAX_LINE_BYTES = 8192;
+
+/** 128 KiB: the legacy hole is in a piece of its own. */
+const DUMP_PIECE_BYTES = 0x20000;
 
 const encoder = new TextEncoder();
 
@@ -219,6 +226,17 @@ class MachineThread {
       },
       statistics: () => this.#statistics(),
       registers: () => machine.cpu.describe(),
+      counters: () => machine.counters(),
+      registerSet: () => readRegisters(machine.cpu),
+      dumpCore: ({ path }) => dumpCore(machine, path),
+      injectNmi: () => {
+        machine.cpu.raiseNmi();
+      },
+      info: ({ item }) => {
+        const text = inspect(machine, item);
+        if (text === undefined) throw new AnneauError(`there is no item '${item}' (info help lists them)`);
+        return text;
+      },
       setExecutionCap: ({ percent }) => {
         this.#cap.percent = percent;
       },
@@ -246,6 +264,32 @@ class MachineThread {
       demand: demand.counts(),
     };
   }
+}
+
+/** Writes the core file; what cannot be written whole is removed. */
+function dumpCore({ cpu, memory }: Machine, path: string): undefined {
+  let file: number | undefined;
+  try {
+    file = openSync(path, "wx", 0o600);
+    writeWhole(file, coreFileHead(readRegisters(cpu), memory.ramBytes));
+    const buffer = new Uint8Array(DUMP_PIECE_BYTES);
+    for (let at = 0; at < memory.ramBytes; at += buffer.length) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, memory.ramBytes - at));
+      memory.read(at, piece);
+      writeWhole(file, piece);
+    }
+  } catch (error) {
+    if (file !== undefined) rmSync(path, { force: true });
+    throw new AnneauError(`cannot write '${path}' (${(error as NodeJS.ErrnoException).code ?? error})`, {
+      cause: error,
+    });
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 }
 
 function screenOf(machine: Machine): ScreenImage | undefined {

@@ -1,4 +1,5 @@
 /** A VM's life on the command line: start, pause, keys, pictures, power off, and what happens to a killed one. */
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -367,6 +368,61 @@ test("caps, priority and balloon of a running VM, and the buttons of one without
   expect(box.vboxManage("controlvm", "vm", "shutdown", "now").code).toBe(2);
   box.ok("controlvm", "vm", "poweroff");
   expect(box.info("vm").get("cpuexecutioncap")).toBe("60");
+});
+
+test("looking into a running VM: registers, counters, core files, NMI", async () => {
+  const { box } = machine();
+  // The NMI handler at 7c20h: inc word [7e00h]; iret. The program: IVT[2] = 0:7c20h; eax = 12345678h; hlt; jmp to the hlt
+  const program = Buffer.alloc(1_474_560);
+  program.set(
+    bootFloppy(
+      ...[0x31, 0xc0, 0x8e, 0xd8, 0xc7, 0x06, 0x08, 0x00, 0x20, 0x7c, 0xc7, 0x06, 0x0a, 0x00, 0x00, 0x00],
+      ...[0x66, 0xb8, 0x78, 0x56, 0x34, 0x12, 0xf4, 0xeb, 0xfd],
+    ),
+  );
+  program.set([0xff, 0x06, 0x00, 0x7e, 0xcf], 0x20);
+  bootFrom(box, program);
+  box.ok("startvm", "vm", "--type", "headless");
+  const registers = (...names: string[]) => box.ok("debugvm", "vm", "getregisters", ...names);
+  await until("the program runs", () => registers("eax") === "eax = 0x12345678\n");
+  expect(registers("CS", "cpu0.cr0")).toMatch(/^cs = 0x0000\ncr0 = 0x[0-9a-f]{8}\n$/);
+  expect(registers("all").split("\n").length).toBeGreaterThan(25);
+  expect(box.vboxManage("debugvm", "vm", "getregisters", "r8").stderr).toContain("There is no register 'r8'");
+
+  const core = (name: string) => {
+    expect(box.anneau("debugvm", "vm", "dumpvmcore", "--filename", name)).toEqual(silent);
+    return readFileSync(box.path(name));
+  };
+  const first = core("first.core");
+  const at = (gpa: number) => 4096 + gpa;
+  expect(first.length).toBe(at(32 << 20));
+  expect(first.subarray(at(0x7c00), at(0x7c19)).equals(program.subarray(0, 0x19))).toBe(true);
+  expect(first.readUInt16LE(at(0x7e00))).toBe(0);
+  expect(box.anneau("debugvm", "vm", "injectnmi")).toEqual(silent);
+  await until("the NMI was taken", () => registers("eip") === "eip = 0x00007c17\n");
+  expect(core("second.core").readUInt16LE(at(0x7e00))).toBe(1);
+  const taken = box.vboxManage("debugvm", "vm", "dumpvmcore", "--filename", "first.core");
+  expect([taken.code, taken.stderr]).toEqual([1, expect.stringContaining("(EEXIST)")]);
+  const header = spawnSync("readelf", ["--headers", "--notes", box.path("first.core")], { encoding: "utf8" });
+  expect(header.stderr).toBe("");
+  expect(header.stdout).toMatch(
+    /CORE \(Core file\)[\s\S]*Intel 80386[\s\S]*LOAD +0x001000 0x00000000 0x00000000 0x2000000/,
+  );
+  expect(header.stdout).toMatch(/NT_PRSTATUS/);
+
+  const counters = box.ok("debugvm", "vm", "statistics", "--pattern", "/cpu/*|/loop/slices");
+  expect(counters).toMatch(/^<\?xml [^\n]*\n<Statistics>\n/);
+  expect(counters).toMatch(/<Counter c="[1-9][0-9]*" unit="times" name="\/cpu\/instructions"\/>\n/);
+  expect(counters).toContain('name="/loop/slices"');
+  expect(counters).not.toContain('name="/loop/idleNs"');
+  expect(box.ok("debugvm", "vm", "info", "help")).toMatch(/^pci +PCI functions/m);
+  expect(box.ok("debugvm", "vm", "info", "pci")).toContain("8086:1237");
+  expect(box.ok("debugvm", "vm", "info", "timers")).toMatch(/^now [0-9]+\n/);
+  expect(box.anneau("debugvm", "vm", "info", "weather").code).toBe(1);
+  expect(box.anneau("debugvm", "vm", "osinfo").code).toBe(1);
+  expect(box.anneau("debugvm", "vm", "dance").code).toBe(2);
+  box.ok("controlvm", "vm", "poweroff");
+  expect(box.vboxManage("debugvm", "vm", "injectnmi").stderr).toContain("is not currently running");
 });
 
 test("reboot types Ctrl-Alt-Delete", async () => {
