@@ -84,7 +84,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     acpi: vbox.get(settings.acpi),
     ioApic: hasApics,
     x2Apic: hasApics && vbox.get(settings.x2apic),
-    hpet: vbox.get(settings.hpet) && carriedOut.hasHpet,
+    hpet: vbox.get(settings.hpet),
     rtcUseUtc: vbox.get(settings.rtc) === "utc",
     systemTimeOffsetMs: vbox.get(settings.biosTimeOffsetMs),
     bootOrder: bootOrder(vbox) as [BootPosition, BootPosition, BootPosition, BootPosition],

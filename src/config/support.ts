@@ -26,7 +26,6 @@ export const carriedOut = {
   hasParallelPorts: false,
   hasAudio: false,
   hasUsb: false,
-  hasHpet: false,
   hasNetwork: false,
 } as const;
 
@@ -81,7 +80,6 @@ function checkPlatform(vbox: VboxFile, hostMiB: number, { refused, warned }: Lis
     [settings.accelerate2dVideo, "2D video acceleration"],
   ];
   for (const [setting, what] of flags) if (vbox.get(setting)) warned.push(what);
-  if (vbox.get(settings.hpet) && !carriedOut.hasHpet) warned.push("the HPET");
   if (vbox.get(settings.cpuProfile) !== "host") warned.push(`the CPU profile '${vbox.get(settings.cpuProfile)}'`);
   if (vbox.machine.find("Hardware/CPU/CpuIdTree")?.elements("CpuIdLeaf").length) warned.push("CPUID overrides");
   const provider = vbox.get(settings.paravirtProvider);

@@ -5,6 +5,7 @@
 export { type AcpiPmConfig, type AcpiPmDevice, createAcpiPm } from "./acpi-pm/index.ts";
 export { createDma, type DmaDevice } from "./dma-8237/index.ts";
 export { createFloppy, type FloppyConfig, type FloppyDriveConfig } from "./floppy-82078/index.ts";
+export { createHpet, type HpetConfig, type HpetDevice } from "./hpet/index.ts";
 export { createI440fx, type I440fxConfig } from "./i440fx/index.ts";
 export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type IdeDvdConfig } from "./ide/index.ts";
 export { createIoApic, type IoApicConfig, type IoApicDevice } from "./io-apic/index.ts";

@@ -24,6 +24,8 @@ export interface Interrupts {
   isaIrq(irq: number): IrqLine;
   /** A new driver of an interrupt that reaches the 8259 pair only. */
   picIrq(irq: number): IrqLine;
+  /** A new driver of an I/O APIC input; undefined without one. */
+  apicInput(pin: number): IrqLine | undefined;
   /** The level of one of the eight inputs that PCI functions share. */
   setPciInput(input: number, level: boolean): void;
   /** The processor alone was reset. */
@@ -42,7 +44,14 @@ export function createInterrupts(
     const pic = devices.createPic({ intr });
     core.acknowledgeInterrupt = () => pic.acknowledge();
     const isaIrq = (irq: number) => pic.irq(irq);
-    return { devices: [pic], isaIrq, picIrq: isaIrq, setPciInput: () => {}, onCpuReset: () => {} };
+    return {
+      devices: [pic],
+      isaIrq,
+      picIrq: isaIrq,
+      apicInput: () => undefined,
+      setPciInput: () => {},
+      onCpuReset: () => {},
+    };
   }
   return createApics(spec, core, cpu, (level) => intr.set(level), requestReset);
 }
@@ -75,6 +84,7 @@ function createApics(
     devices: [pic, localApic, ioApic],
     isaIrq: (irq) => both(pic.irq(irq), ioApic.input(irq === 0 ? TIMER_INPUT : irq)),
     picIrq: (irq) => pic.irq(irq),
+    apicInput: (pin) => ioApic.input(pin),
     setPciInput: (input, level) => (level ? pciInputs[input].raise() : pciInputs[input].lower()),
     onCpuReset: () => localApic.init(),
   };

@@ -27,6 +27,8 @@ import { PciBus } from "./pci-bus.ts";
 import { memoryState, type Saveable } from "./saved-state.ts";
 import { ShadowRam } from "./shadow-ram.ts";
 
+/** I/O APIC inputs that the HPET's timers may be routed to. */
+const HPET_INPUTS = [20, 21, 22, 23];
 const LEGACY_HOLE_BASE = 0xa0000;
 const LEGACY_HOLE_END = 0x100000;
 const VIDEO_ROM_BASE = 0xc0000;
@@ -56,9 +58,8 @@ export interface PcHost extends MachineOwner {
 }
 
 /** Assembles the machine, powered off. Throws one line for a spec that this PC cannot be. */
-export async function assemblePc(wanted: MachineSpec, backends: MachineBackends, host: PcHost): Promise<Machine> {
-  checkSpec(wanted);
-  const spec = withoutMissingParts(wanted, host.log);
+export async function assemblePc(spec: MachineSpec, backends: MachineBackends, host: PcHost): Promise<Machine> {
+  checkSpec(spec);
   const core = await createCore(spec, host);
   const { cpu, clock, memory, ports, memoryBus, wires } = core;
   const shadow = new ShadowRam(memoryBus, RAM);
@@ -86,6 +87,9 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
   });
 
   // Timers, ports and power.
+  const hpet = spec.hpet
+    ? devices.createHpet({ inputs: HPET_INPUTS.map((pin) => ({ pin, line: interrupts.apicInput(pin) })) })
+    : undefined;
   const pit = devices.createPit();
   const dma = devices.createDma();
   const rtc = devices.createRtc({
@@ -127,11 +131,15 @@ export async function assemblePc(wanted: MachineSpec, backends: MachineBackends,
         });
 
   const platform: Device[] = [...interrupts.devices, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
+  if (hpet) platform.push(hpet);
   const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
   const all: Device[] = [...platform, ...uarts, ...storage, ...(vga ? [vga] : []), ...ownFirmware];
   for (const device of all) {
+    let { isaIrq } = interrupts;
     // What the PIIX3 steers does not come out on ISA's wires.
-    const isaIrq = device === piix3 ? interrupts.picIrq : interrupts.isaIrq;
+    if (device === piix3) isaIrq = interrupts.picIrq;
+    // The HPET takes over the interrupts of the interval timer and the clock if the guest wants that.
+    else if (hpet && (device === pit || device === rtc)) isaIrq = (irq) => hpet.replaceable(interrupts.isaIrq(irq));
     device.attach(new MachineDeviceContext({ ...core, log: host.log, pci, isaIrq }, device.id));
   }
   mapRoms(spec, firmware, memoryBus, core.deviceMemory);
@@ -198,12 +206,6 @@ function checkSpec(spec: MachineSpec): void {
   const size = spec.biosImage?.length;
   if (size !== undefined && ![0x10000, 0x20000, 0x40000].includes(size))
     throw new AnneauError(`a BIOS image of ${size} bytes cannot be: 64, 128 or 256 KiB`);
-}
-
-/** Parts that this PC does not have yet, so that the firmware's tables do not promise them. */
-function withoutMissingParts(spec: MachineSpec, log: Logger): MachineSpec {
-  if (spec.hpet) log.warn("the high precision event timer is not there");
-  return { ...spec, hpet: false };
 }
 
 /** The BIOS ends at 1 MiB and again at 4 GiB; the video BIOS of our firmware lies at C0000h. */

@@ -37,13 +37,13 @@ test("the same with the translator", async () => {
 });
 
 test("saved and loaded at any point, the rest of the log is the same", async () => {
-  const whole = await log();
+  const whole = await log({ hpet: true });
   for (const upTo of ["isr=", "tpr 51", "counts", "lowest", "three times", "then:"]) {
-    const first = await TestPc.start(options());
+    const first = await TestPc.start(options({ hpet: true }));
     expect(first.runUntilSerial(upTo, MAX_INSTRUCTIONS)).toBe(true);
     first.machine.pause();
     const state: SavedState = structuredClone(first.machine.save());
-    const second = await TestPc.assemble(options());
+    const second = await TestPc.assemble(options({ hpet: true }));
     second.machine.restore(state);
     second.machine.resume();
     second.runUntil(() => false, MAX_INSTRUCTIONS);

@@ -71,7 +71,7 @@ export const processorOptions = inGroup("Memory and CPU", [
   }),
   onOff("apic", settings.apic, { note: "`off` takes the I/O APIC away too" }),
   onOff("x2apic", settings.x2apic, { note: "with `--ioapic on`" }),
-  onOff("hpet", settings.hpet, { status: "warned" }),
+  onOff("hpet", settings.hpet),
   onOff("nested-hw-virt nestedhwvirt", settings.nestedHwVirt, { status: "warned" }),
   onOff("hwvirtex", settings.hwvirtex, virtualisation),
   onOff("nested-paging nestedpaging", settings.nestedPaging, virtualisation),
