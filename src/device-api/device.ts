@@ -10,7 +10,7 @@ import type { CounterTree } from "./counters.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { IoWindow } from "./io-window.ts";
 import type { IrqLine } from "./irq-line.ts";
-import type { PciFunctionConfig, PciFunctionHandle } from "./pci-function.ts";
+import type { DeviceMemory, PciFunctionConfig, PciFunctionHandle } from "./pci-function.ts";
 import type { SavedLeaf } from "./saved-state.ts";
 
 /** "power-on": RAM-like contents are lost; "hard": the reset line (8042 FEh, CF9h, triple fault, 4050h). */
@@ -48,6 +48,17 @@ export interface MovableMemory {
   remove(): void;
 }
 
+/** A claimed range of memory. A part of it may answer as plain memory for a while, at the speed of RAM. */
+export interface ClaimedMemory {
+  /**
+   * Until further notice [offset, offset + lengthBytes) of the range is `memory` from `memoryOffset` on; all of them whole
+   * pages. Takes the place of the part before. Accesses that cross its border, and all where something else lies over the
+   * range, still come to the window, which must then act on the same bytes.
+   */
+  mapDirect(offset: number, lengthBytes: number, memory: DeviceMemory, memoryOffset: number): void;
+  unmapDirect(): void;
+}
+
 export interface DeviceContext {
   readonly clock: Clock;
   readonly memory: GuestMemory;
@@ -59,7 +70,7 @@ export interface DeviceContext {
   /** Ports whose place the guest decides outside of a BAR (PIIX4's power management base); nowhere until placed. */
   claimMovablePorts(length: number, window: IoWindow): MovablePorts;
   /** Claims guest-physical [base, base+length) as memory-mapped registers. */
-  claimMemory(base: number, length: number, window: IoWindow): void;
+  claimMemory(base: number, length: number, window: IoWindow): ClaimedMemory;
   /** Registers in memory whose place the guest decides outside of a BAR (the local APIC's page); nowhere until placed. */
   claimMovableMemory(length: number, window: IoWindow): MovableMemory;
   /** An ISA interrupt input 0–15. */

@@ -6,7 +6,7 @@
  */
 import { type Logger, MemoryLogger, silentTrace, type TraceChannel, type TraceChannelName } from "../base/logger.ts";
 import type { Clock, Timer } from "./clock.ts";
-import type { DeviceContext, MovableMemory, MovablePorts } from "./device.ts";
+import type { ClaimedMemory, DeviceContext, MovableMemory, MovablePorts } from "./device.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import { type AccessSize, allOnes, type IoWindow } from "./io-window.ts";
 import type { IrqLine, Wire } from "./irq-line.ts";
@@ -253,6 +253,39 @@ export interface FakeContextOptions {
   readonly clock?: ManualClock;
 }
 
+/** A claimed window of which a part may be memory: accesses wholly inside the part go there, as the machine's TLB does it. */
+class DirectPart implements IoWindow, ClaimedMemory {
+  readonly #window: IoWindow;
+  #part: { offset: number; bytes: Uint8Array } | undefined;
+
+  constructor(window: IoWindow) {
+    this.#window = window;
+  }
+  mapDirect(offset: number, lengthBytes: number, memory: DeviceMemory, memoryOffset: number): void {
+    if (((offset | lengthBytes | memoryOffset) & 0xfff) !== 0) throw new RangeError("not whole pages");
+    this.#part = { offset, bytes: memory.bytes.subarray(memoryOffset, memoryOffset + lengthBytes) };
+  }
+  unmapDirect(): void {
+    this.#part = undefined;
+  }
+  /** Bytes that answer an access, or undefined: the window does. Accesses across pages take the slow way. */
+  #bytes(offset: number, size: AccessSize): Uint8Array | undefined {
+    const part = this.#part;
+    if (part === undefined || offset < part.offset || (offset & 0xfff) + size > 0x1000) return undefined;
+    const at = offset - part.offset;
+    return at + size <= part.bytes.length ? part.bytes.subarray(at, at + size) : undefined;
+  }
+  read(offset: number, size: AccessSize): number {
+    const bytes = this.#bytes(offset, size);
+    return bytes ? readBytes(bytes, 0, size) : this.#window.read(offset, size);
+  }
+  write(offset: number, size: AccessSize, value: number): void {
+    const bytes = this.#bytes(offset, size);
+    if (bytes === undefined) this.#window.write(offset, size, value);
+    else for (let i = 0; i < size; i++) bytes[i] = (value >>> (8 * i)) & 0xff;
+  }
+}
+
 /** The DeviceContext of unit tests. `in`/`out` are the guest's port accesses, split at window borders as the bus does. */
 export class FakeContext implements DeviceContext {
   readonly clock: ManualClock;
@@ -288,8 +321,10 @@ export class FakeContext implements DeviceContext {
       },
     };
   }
-  claimMemory(base: number, length: number, window: IoWindow): void {
-    claim(this.mmio, base, length, window, 2 ** 52);
+  claimMemory(base: number, length: number, window: IoWindow): ClaimedMemory {
+    const direct = new DirectPart(window);
+    claim(this.mmio, base, length, direct, 2 ** 52);
+    return direct;
   }
   claimMovableMemory(length: number, window: IoWindow): MovableMemory {
     const range = { base: Number.NEGATIVE_INFINITY, length, window };

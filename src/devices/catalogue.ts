@@ -18,4 +18,5 @@ export { createPs2, type Ps2Config, type Ps2Device } from "./ps2-8042/index.ts";
 export { createRtc, type RtcConfig } from "./rtc-mc146818/index.ts";
 export { createSystemPorts, type ResetRequest, type SystemPortsConfig } from "./system-ports/index.ts";
 export { createUart, type UartConfig, type UartType } from "./uart-16550/index.ts";
+export { SHADOW_BYTES as VGA_SHADOW_BYTES } from "./vga/direct-window.ts";
 export { createVga, type VgaConfig, type VgaDevice } from "./vga/index.ts";

@@ -20,7 +20,7 @@ import { WireState } from "./saved-state.ts";
 import { createTracer } from "./trace.ts";
 
 const MIB = 1 << 20;
-/** Room for ROM copies behind the video memory. */
+/** Room for ROM copies and the adapter’s shadow beside the video memory. */
 const ROM_SPACE_BYTES = MIB;
 /** A device access takes the host about as long as this many instructions. */
 const WORK_PER_ACCESS = 500;

@@ -1,7 +1,7 @@
 /** What a device's plug gets from this machine: the buses, the clock, lines and logs behind the DeviceContext contract. */
 import type { Logger, TraceChannel, TraceChannelName } from "../base/logger.ts";
 import type { Clock } from "../device-api/clock.ts";
-import type { DeviceContext, MovableMemory, MovablePorts } from "../device-api/device.ts";
+import type { ClaimedMemory, DeviceContext, MovableMemory, MovablePorts } from "../device-api/device.ts";
 import type { GuestMemory } from "../device-api/guest-memory.ts";
 import type { IoWindow } from "../device-api/io-window.ts";
 import type { IrqLine } from "../device-api/irq-line.ts";
@@ -46,8 +46,8 @@ export class MachineDeviceContext implements DeviceContext {
   claimMovablePorts(length: number, window: IoWindow): MovablePorts {
     return this.#parts.ports.addMovable(length, window);
   }
-  claimMemory(base: number, length: number, window: IoWindow): void {
-    this.#parts.memoryBus.claim(base, length, window, this.#deviceId);
+  claimMemory(base: number, length: number, window: IoWindow): ClaimedMemory {
+    return this.#parts.memoryBus.claim(base, length, window, this.#deviceId);
   }
   claimMovableMemory(length: number, window: IoWindow): MovableMemory {
     return this.#parts.memoryBus.addOverlay(this.#deviceId, length, { kind: "window", window });

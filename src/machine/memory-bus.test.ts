@@ -133,3 +133,23 @@ test("random placements: the direct map always agrees with what the bus says", (
     for (let i = 0; i < bytes.length; i += 4096) bytes[i] = (i / 4096) & 0xff;
   }
 });
+
+test("a part of a claimed window becomes memory and registers again; what lies over it stays", () => {
+  const { bus, pages } = createBus();
+  const memory = { bytes: new Uint8Array(0x20000), hostOffset: 0x100000 };
+  const window = bus.claim(0xa0000, 0x20000, constant(0x42));
+  window.mapDirect(0x18000, 0x8000, memory, 0x4000);
+  expect(pages.pages.get(0xb8)).toEqual({ host: 0x104000, writable: true });
+  expect(pages.pages.get(0xbf)).toEqual({ host: 0x10b000, writable: true });
+  expect(pages.pages.has(0xb7) || pages.pages.has(0xc0)).toBe(false);
+  expect(bus.readMmio(0xb7fff, 1)).toBe(0x42);
+  const overlay = bus.addOverlay("local APIC", 0x1000, { kind: "window", window: constant(0x17) });
+  overlay.place(0xb9000);
+  expect([pages.pages.has(0xb8), pages.pages.has(0xb9), pages.pages.has(0xba)]).toEqual([true, false, true]);
+  expect(bus.readMmio(0xb9000, 1)).toBe(0x17);
+  window.mapDirect(0, 0x10000, memory, 0x10000);
+  expect([pages.pages.get(0xa0)?.host, pages.pages.has(0xb8)]).toEqual([0x110000, false]);
+  window.unmapDirect();
+  expect(pages.pages.size).toBe(0);
+  expect(() => window.mapDirect(0x18000, 0x9000, memory, 0)).toThrow("cannot be memory");
+});

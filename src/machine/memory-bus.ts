@@ -8,6 +8,7 @@
  */
 import { InternalError } from "../base/errors.ts";
 import { silentTrace, type TraceChannel } from "../base/logger.ts";
+import type { ClaimedMemory } from "../device-api/device.ts";
 import { type AccessSize, allOnes, type IoWindow } from "../device-api/io-window.ts";
 import type { DemandLog } from "./demand-log.ts";
 
@@ -32,6 +33,8 @@ interface Region {
   readonly name: string;
   readonly lengthBytes: number;
   readonly backing: RegionBacking;
+  /** The part of a window's region that is plain memory at the moment. */
+  direct?: { readonly offset: number; readonly lengthBytes: number; readonly hostOffset: number };
   base: number;
   answersReads: boolean;
   takesWrites: boolean;
@@ -88,8 +91,11 @@ export class MemoryBus {
     this.#onDirectWrite = options.onDirectWrite;
   }
 
-  /** Built-in registers at a fixed place. Throws InternalError if another built-in window is there. */
-  claim(base: number, lengthBytes: number, window: IoWindow, name = "window"): void {
+  /**
+   * Built-in registers at a fixed place, parts of which may become memory for a while. Throws InternalError if another
+   * built-in window is there.
+   */
+  claim(base: number, lengthBytes: number, window: IoWindow, name = "window"): ClaimedMemory {
     if (!(lengthBytes > 0) || base < 0 || base + lengthBytes > SPACE_END)
       throw new InternalError(`memory ${hex(base)}+${lengthBytes} is outside the address space`);
     for (const other of this.#fixed) {
@@ -97,15 +103,28 @@ export class MemoryBus {
       if (overlaps && other.backing.kind === "window" && other.answersReads)
         throw new InternalError(`memory at ${hex(Math.max(base, other.base))} is claimed by ${other.name} and ${name}`);
     }
-    this.#fixed.push({
+    const region: Region = {
       name,
       lengthBytes,
       backing: { kind: "window", window },
       base,
       answersReads: true,
       takesWrites: true,
-    });
+    };
+    this.#fixed.push(region);
     this.#rebuild();
+    return {
+      mapDirect: (offset, length, memory, memoryOffset) => {
+        if (offset < 0 || offset + length > lengthBytes || memoryOffset + length > memory.bytes.length)
+          throw new InternalError(`${name}: ${length} bytes at ${offset} cannot be memory at ${memoryOffset}`);
+        region.direct = { offset, lengthBytes: length, hostOffset: memory.hostOffset + memoryOffset };
+        if (this.#suspended === 0) this.#applyMappings();
+      },
+      unmapDirect: () => {
+        region.direct = undefined;
+        if (this.#suspended === 0) this.#applyMappings();
+      },
+    };
   }
 
   /** Built-in RAM (`isWritable`) or ROM: writes to ROM vanish. */
@@ -284,11 +303,13 @@ export class MemoryBus {
     const wanted: Mapping[] = [];
     for (let i = 0; i < this.#readers.length; i++) {
       const region = this.#readers[i];
-      if (region?.backing.kind !== "memory") continue;
-      const gpa = Math.ceil(this.#starts[i] / PAGE) * PAGE;
-      const end = Math.floor(this.#starts[i + 1] / PAGE) * PAGE;
+      const memory = region && memoryOf(region);
+      if (region === undefined || memory === undefined) continue;
+      const from = region.base + memory.offset;
+      const gpa = Math.ceil(Math.max(this.#starts[i], from) / PAGE) * PAGE;
+      const end = Math.floor(Math.min(this.#starts[i + 1], from + memory.lengthBytes) / PAGE) * PAGE;
       if (end <= gpa) continue;
-      const hostOffset = region.backing.hostOffset + (gpa - region.base);
+      const hostOffset = memory.hostOffset + (gpa - from);
       wanted.push({ gpa, lengthBytes: end - gpa, hostOffset, writable: this.#writers[i] === region });
     }
     const key = (m: Mapping) => `${m.gpa} ${m.lengthBytes} ${m.hostOffset} ${m.writable}`;
@@ -300,6 +321,12 @@ export class MemoryBus {
     }
     this.#mappings = wanted;
   }
+}
+
+/** The part of a region that is memory, if any. */
+function memoryOf(region: Region): Region["direct"] {
+  const { backing, lengthBytes } = region;
+  return backing.kind === "memory" ? { offset: 0, lengthBytes, hostOffset: backing.hostOffset } : region.direct;
 }
 
 const hex = (value: number) => value.toString(16).toUpperCase() + "h";

@@ -125,6 +125,8 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     spec.graphics === "none"
       ? undefined
       : devices.createVga({
+          // One behind the other, as the adapter wants them.
+          shadow: core.deviceMemory.allocate(devices.VGA_SHADOW_BYTES),
           vram: core.deviceMemory.allocate(vramBarBytes(spec)),
           vramBytes: vramBytes(spec),
           expansionRom: firmware.videoRom,

@@ -6,9 +6,10 @@
  * The maps are interleaved in the first 256 KiB of video memory (map m of address a at byte a·4+m), so one 32-bit word is
  * what a processor read latches and all four maps are computed at once. Map addresses are the hardware's: in odd/even
  * mode A0 selects the map and is replaced, in chain-4 mode A0 and A1 are, which is how the CRTC's word and doubleword
- * modes read them back.
+ * modes read them back. What the registers make plain memory is left to `DirectWindow`.
  */
 import type { AccessSize, IoWindow } from "../../device-api/io-window.ts";
+import type { DirectWindow } from "./direct-window.ts";
 import type { VgaRegisterFile } from "./register-file.ts";
 import * as R from "./registers.ts";
 
@@ -24,6 +25,7 @@ const mapLengths = [0x20000, 0x10000, 0x8000, 0x8000] as const;
 
 export class VgaAperture implements IoWindow {
   readonly #registers: VgaRegisterFile;
+  readonly #direct: DirectWindow;
   readonly #bytes: Uint8Array;
   readonly #words: Int32Array;
   readonly #words16: Uint16Array;
@@ -66,8 +68,15 @@ export class VgaAperture implements IoWindow {
    * `vram` starts on a 4-byte border of its buffer; `sizeBytes` of it belong to the guest. `onPlanarUse`: the guest
    * writes to B0000h–BFFFFh while the window is a bank of packed pixels, which a VGA mode alone makes sense of.
    */
-  constructor(registers: VgaRegisterFile, vram: Uint8Array, sizeBytes: number, onPlanarUse: () => void) {
+  constructor(
+    registers: VgaRegisterFile,
+    direct: DirectWindow,
+    vram: Uint8Array,
+    sizeBytes: number,
+    onPlanarUse: () => void,
+  ) {
     this.#registers = registers;
+    this.#direct = direct;
     this.#onPlanarUse = onPlanarUse;
     this.#bytes = vram;
     this.#words = new Int32Array(vram.buffer, vram.byteOffset, vram.byteLength >> 2);
@@ -105,6 +114,32 @@ export class VgaAperture implements IoWindow {
       this.#function === 0 &&
       this.#bitMask === 0xff &&
       this.#enableSetReset === 0;
+    this.#permitDirect();
+  }
+
+  /** Tells whether reads and writes move bytes unchanged and nothing but bytes. */
+  #permitDirect(): void {
+    const direct = this.#direct;
+    if (this.#isPacked) {
+      const isWhole = this.#bankBytes + 0x10000 <= this.#limitBytes;
+      direct.permit(isWhole ? "packed" : "none", 0, this.#bankBytes >> 16);
+      return;
+    }
+    const isPlain = this.#isPlainWrite && !this.#isReadMode1 && !this.#isDispiPlanar && this.#end > this.#start;
+    const length = this.#end - this.#start;
+    if (isPlain && this.#isChain4 && length === 0x10000 && this.#mapMask === -1) direct.permit("chain4", 0, 0);
+    else if (
+      isPlain &&
+      !this.#isChain4 &&
+      length === 0x8000 &&
+      this.#isOddEvenWrite &&
+      this.#isOddEvenRead &&
+      this.#replacesA0 &&
+      (this.#readMap & 2) === 0 &&
+      this.#mapMask === 0xffff
+    )
+      direct.permit("text", this.#start, 0);
+    else direct.permit("none", 0, 0);
   }
 
   /** The guest sees `bank` (64 KiB of packed pixels) at A0000h–AFFFFh. */
@@ -123,6 +158,7 @@ export class VgaAperture implements IoWindow {
   }
 
   read(offset: number, size: AccessSize): number {
+    this.#direct.noteAccess();
     if (this.#isPacked) return this.#readPacked(offset, size);
     let value = this.#readByte(offset);
     if (size === 1) return value;
@@ -133,6 +169,7 @@ export class VgaAperture implements IoWindow {
   }
 
   write(offset: number, size: AccessSize, value: number): void {
+    this.#direct.noteAccess();
     if (this.#isPacked) {
       if (offset >= 0x10000) this.#onPlanarUse();
       if (this.#isPacked) {
@@ -184,6 +221,7 @@ export class VgaAperture implements IoWindow {
   #readByte(offset: number): number {
     const a = offset - this.#start;
     if (a < 0 || offset >= this.#end) return 0xff;
+    if (this.#direct.isShadowed) return this.#direct.shadowBytes[a];
     const latch = this.#words[this.#mapAddress(a)];
     this.#registers.latch = latch;
     if (this.#isReadMode1) {
@@ -199,6 +237,10 @@ export class VgaAperture implements IoWindow {
   #writeByte(offset: number, value: number): void {
     const a = offset - this.#start;
     if (a < 0 || offset >= this.#end) return;
+    if (this.#direct.isShadowed) {
+      this.#direct.shadowBytes[a] = value;
+      return;
+    }
     const at = this.#mapAddress(a);
     let mask = this.#mapMask;
     if (this.#isChain4) mask &= 0xff << ((a & 3) << 3);

@@ -35,6 +35,8 @@ export interface DispiOptions {
   readonly sizeBytes: number;
   /** The mode, the bank or the DAC's width changed. */
   onChange(): void;
+  /** Video memory is about to be cleared. */
+  onClear(): void;
   /** The frame buffer's guest-physical address. */
   frameBufferBase(): number;
 }
@@ -211,6 +213,7 @@ export class Dispi implements IoWindow, DispiMode {
         regs[R.DISPI_INDEX_Y_OFFSET] = 0;
         this.#setVirtualWidth(width);
         if (!wasEnabled && (value & R.DISPI_NOCLEARMEM) === 0) {
+          this.#options.onClear();
           this.#options.vram.fill(0, 0, pitch * planes * height);
         }
       }

@@ -11,6 +11,7 @@ import type { DeviceMemory, PciFunctionHandle } from "../../device-api/pci-funct
 import type { SavedLeaf } from "../../device-api/saved-state.ts";
 import { StateReader } from "../../device-api/state-reader.ts";
 import { VgaAperture } from "./aperture.ts";
+import { DirectWindow, SHADOW_BYTES } from "./direct-window.ts";
 import { Dispi } from "./dispi.ts";
 import { renderDispi } from "./dispi-picture.ts";
 import { Palette } from "./palette.ts";
@@ -26,6 +27,11 @@ const minimumBytes = 256 * 1024;
 export interface VgaConfig {
   /** Video memory: a power of two of at least 256 KiB (BAR0's size), starting on a 4-byte border. */
   readonly vram: DeviceMemory;
+  /**
+   * 64 KiB just before `vram` in the machine's memory, for the window at A0000h at the speed of RAM; without it all of
+   * the guest's accesses there come to the device.
+   */
+  readonly shadow?: DeviceMemory;
   /** What the guest is told it has (`--vram`), a multiple of 64 KiB; all of `vram` if not given. */
   readonly vramBytes?: number;
   /** The video BIOS for the PCI expansion ROM; the copy at C0000h is the machine's. */
@@ -49,6 +55,7 @@ class Vga implements VgaDevice {
   readonly #sizeBytes: number;
   readonly #registers = new VgaRegisterFile();
   readonly #palette = new Palette();
+  readonly #direct: DirectWindow;
   readonly #aperture: VgaAperture;
   readonly #dispi: Dispi;
   readonly #ports: VgaPorts;
@@ -70,11 +77,18 @@ class Vga implements VgaDevice {
       throw new InternalError(`vga: ${this.#sizeBytes} bytes of a video memory of ${length}`);
     }
     this.#words = new Int32Array(this.#vram.buffer, this.#vram.byteOffset, length >> 2);
-    this.#aperture = new VgaAperture(this.#registers, this.#vram, this.#sizeBytes, () => this.#dispi.settle());
+    const { shadow } = config;
+    if (shadow && shadow.hostOffset + SHADOW_BYTES !== config.vram.hostOffset)
+      throw new InternalError(`vga: the shadow at ${shadow.hostOffset} does not end where video memory begins`);
+    this.#direct = new DirectWindow(config.vram, this.#words, shadow);
+    this.#aperture = new VgaAperture(this.#registers, this.#direct, this.#vram, this.#sizeBytes, () =>
+      this.#dispi.settle(),
+    );
     this.#dispi = new Dispi({
       vram: this.#vram,
       sizeBytes: this.#sizeBytes,
       onChange: () => this.#refresh(),
+      onClear: () => this.#direct.leave(),
       frameBufferBase: () => (this.#pci?.readConfig(0x10, 4) ?? 0) & ~0xf,
     });
     this.#ports = new VgaPorts(this.#registers, {
@@ -92,7 +106,7 @@ class Vga implements VgaDevice {
     context.claimPorts(R.MONO_BASE, R.MONO_LENGTH, this.#counted(byteWindow(this.#ports.range(R.MONO_BASE))));
     context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, this.#counted(byteWindow(this.#ports.range(R.COLOR_BASE))));
     context.claimPorts(R.DISPI_BASE, R.DISPI_LENGTH, this.#counted(this.#dispi));
-    context.claimMemory(0xa0000, 0x20000, this.#aperture);
+    this.#direct.attach(context.claimMemory(0xa0000, 0x20000, this.#aperture));
     this.#pci = context.addPciFunction(2, 0, {
       name: "VGA",
       vendorId: 0x80ee,
@@ -115,6 +129,7 @@ class Vga implements VgaDevice {
   }
 
   reset(resetKind: ResetKind): void {
+    this.#direct.leave();
     if (resetKind === "power-on") this.#vram.fill(0);
     this.#registers.reset();
     this.#dispi.reset();
@@ -159,6 +174,7 @@ class Vga implements VgaDevice {
     const rgba = fits ? target : new Uint8Array(length);
     const pixels = new Int32Array(rgba.buffer, rgba.byteOffset, length >> 2);
     this.#palette.update(this.#registers, this.#dispi.isDac8Bit);
+    this.#direct.flush();
     if (this.#dispi.isActive) {
       renderDispi(this.#dispi, this.#vram, this.#words, this.#sizeBytes, this.#palette, pixels);
     } else {
@@ -178,8 +194,9 @@ class Vga implements VgaDevice {
     const { hostOffset } = this.#config.vram;
     if (!dispi.isActive) {
       // The CRTC reaches all of the first 64 KiB of each map, text modes their fonts too.
-      const lengthBytes = this.#picture.isOn ? Math.min(minimumBytes, this.#sizeBytes) : 0;
-      return { hostOffset, lengthBytes, revision, phase: this.#picture.phase(this.#blink()) };
+      const shadowBytes = this.#direct.isShadowed ? SHADOW_BYTES : 0;
+      const lengthBytes = this.#picture.isOn ? Math.min(minimumBytes, this.#sizeBytes) + shadowBytes : 0;
+      return { hostOffset: hostOffset - shadowBytes, lengthBytes, revision, phase: this.#picture.phase(this.#blink()) };
     }
     const isPlanar = dispi.bitsPerPixel === 4;
     const bytesPerPixel = isPlanar ? 1 : (dispi.bitsPerPixel + 7) >> 3;
@@ -196,10 +213,13 @@ class Vga implements VgaDevice {
   }
 
   textCells(): TextCells | undefined {
-    return this.#dispi.isActive ? undefined : this.#picture.textCells();
+    if (this.#dispi.isActive) return undefined;
+    this.#direct.flush();
+    return this.#picture.textCells();
   }
 
   save(): SavedLeaf {
+    this.#direct.flush();
     // Video memory is mostly untouched: keep it up to its last word in use.
     let used = this.#words.length;
     while (used > 0 && this.#words[used - 1] === 0) used--;
@@ -219,6 +239,7 @@ class Vga implements VgaDevice {
 
   load(leaf: SavedLeaf): void {
     const state = StateReader.open(leaf, kind, 1);
+    this.#direct.discard();
     this.#registers.load(state.child("registers"));
     this.#dispi.load(state.child("dispi"));
     const size = state.integer("vramBytes", 0, 2 ** 32);

@@ -2,7 +2,10 @@
  * For tests of this folder: an attached adapter with the guest's side (register writes, memory, screen), and the register
  * values of the standard modes as IBM's VGA BIOS documents them. Only tests import this file.
  */
+
+import type { DeviceMemory } from "../../device-api/pci-function.ts";
 import { createDeviceMemory, FakeContext } from "../../device-api/testing.ts";
+import { SHADOW_BYTES } from "./direct-window.ts";
 import { createVga, type VgaDevice } from "./index.ts";
 
 export interface ModeRegisters {
@@ -75,12 +78,19 @@ export const modeX: ModeRegisters = {
 
 export class VgaBench {
   readonly context = new FakeContext();
-  readonly memory;
+  readonly memory: DeviceMemory;
+  /** Shadow and video memory, as they lie in a machine. */
+  readonly both: DeviceMemory | undefined;
   readonly vga: VgaDevice;
 
-  constructor(vramBytes = 4 << 20, reportedBytes?: number) {
-    this.memory = createDeviceMemory(vramBytes);
-    this.vga = createVga({ vram: this.memory, vramBytes: reportedBytes });
+  constructor(vramBytes = 4 << 20, reportedBytes?: number, hasShadow = false) {
+    if (hasShadow) {
+      this.both = createDeviceMemory(SHADOW_BYTES + vramBytes);
+      const { bytes } = this.both;
+      this.memory = { bytes: bytes.subarray(SHADOW_BYTES), hostOffset: SHADOW_BYTES };
+    } else this.memory = createDeviceMemory(vramBytes);
+    const shadow = this.both && { bytes: this.both.bytes.subarray(0, SHADOW_BYTES), hostOffset: 0 };
+    this.vga = createVga({ vram: this.memory, vramBytes: reportedBytes, shadow });
     this.vga.attach(this.context);
     this.vga.reset("power-on");
   }
