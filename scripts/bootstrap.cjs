@@ -32,6 +32,7 @@ const forTests = [
   ["/usr/share/vgabios/vgabios.bin", "vgabios"],
   ["/usr/share/seabios/bios-256k.bin", "seabios"],
   ["/usr/bin/wasm-validate", "wabt"],
+  ["/usr/bin/tcpdump", "tcpdump"],
   ["/usr/bin/dpkg-deb", "dpkg"],
 ];
 const forQuickstart = [["/usr/bin/dpkg-deb", "dpkg"]];

@@ -1,6 +1,7 @@
 /**
- * Memory of all connections together, bounded: buffers of powers of two, given out while the budget lasts. A ring buffer over
- * it grows with what it holds and gives everything back when it is idle.
+ * Memory of all connections together, bounded: buffers of powers of two, given out while the budget lasts. What a host's stream
+ * hands over cannot be handed back, so it goes beyond the budget by one chunk per connection at the most. A ring buffer grows
+ * with what it holds and gives everything back when it is idle.
  */
 
 const SMALLEST_BYTES = 4096;
@@ -23,11 +24,11 @@ export class BufferPool {
     return this.usedBytes > this.budgetBytes * 0.75;
   }
 
-  /** A buffer of at least `bytes`, its length a power of two; undefined when the budget is used up. */
-  take(bytes: number): Uint8Array | undefined {
+  /** A buffer of at least `bytes`, its length a power of two; undefined when the budget is used up, unless `isUrgent`. */
+  take(bytes: number, isUrgent = false): Uint8Array | undefined {
     let size = SMALLEST_BYTES;
     while (size < bytes) size *= 2;
-    if (this.usedBytes + size > this.budgetBytes) return undefined;
+    if (this.usedBytes + size > this.budgetBytes && !isUrgent) return undefined;
     this.usedBytes += size;
     const kept = this.#kept.get(size)?.pop();
     if (kept === undefined) return new Uint8Array(size);
@@ -62,11 +63,11 @@ export class RingBuffer {
     return this.#bytes.length;
   }
 
-  /** Makes room for bytes 0 to `bytes`. False: the budget is used up. */
-  ensure(bytes: number): boolean {
+  /** Makes room for bytes 0 to `bytes`. False: the budget is used up. `isUrgent`: beyond the budget if it has to be. */
+  ensure(bytes: number, isUrgent = false): boolean {
     const old = this.#bytes;
     if (bytes <= old.length) return true;
-    const next = this.#pool.take(Math.max(bytes, 2 * old.length)) ?? this.#pool.take(bytes);
+    const next = this.#pool.take(Math.max(bytes, 2 * old.length)) ?? this.#pool.take(bytes, isUrgent);
     if (next === undefined) return false;
     next.set(old.subarray(this.#head), 0);
     next.set(old.subarray(0, this.#head), old.length - this.#head);

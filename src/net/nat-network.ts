@@ -97,10 +97,10 @@ export class NatNetwork {
     this.addresses = addresses;
     this.#host = host;
     this.#config = config;
-    const nowMs = () => host.nowMs();
     const mtu = Math.min(DEFAULT_MTU, Math.max(MIN_MTU, config.mtu || DEFAULT_MTU));
     const windowBytes = (kib: number) => Math.min(MAX_WINDOW_KIB, kib || DEFAULT_WINDOW_KIB) * 1024;
     this.#timers = new Timers(host);
+    const nowMs = () => this.#timers.nowMs();
     this.#link = new GuestLink(addresses, mtu, output, nowMs);
     this.#pool = new BufferPool(limits.bufferBytes);
     this.#tcp = new Tcp(
@@ -122,7 +122,7 @@ export class NatNetwork {
     );
     this.#udp = new UdpFlows(host, this.#link, this.#timers, limits.udpFlows);
     this.#icmp = new Icmp(this.#link, nowMs);
-    this.#dhcp = new DhcpServer(this.#link, config, host, log);
+    this.#dhcp = new DhcpServer(this.#link, config, host, nowMs, log);
     this.#dns = new DnsServer(this.#link, config, host, this.#timers);
     this.#tftp = new TftpServer(this.#link, host, this.#timers, log);
     this.#forwarding = new PortForwarding(host, this.#link, this.#tcp, log, () => this.#dhcp.guestAddress);
@@ -239,7 +239,7 @@ export class NatNetwork {
       this.#receivePacket(frame, at, payloadAt, length);
       return;
     }
-    const whole = this.#reassembler.take(header, frame, payloadAt, this.#host.nowMs());
+    const whole = this.#reassembler.take(header, frame, payloadAt, this.#timers.nowMs());
     if (whole === undefined) return;
     // Errors quote the header: it goes in front again.
     const packet = new Uint8Array(headerBytes + whole.length);
@@ -267,13 +267,13 @@ export class NatNetwork {
         return;
       case PROTOCOL_ICMP:
         if (isOurs) this.#icmp.receive(packet, payloadAt, length, source, destination);
-        else if (isForeignUnicast(destination) && Icmp.mayAnswer(packet, payloadAt)) {
+        else if (this.#isSomewhere(destination) && Icmp.mayAnswer(packet, payloadAt)) {
           // Raw sockets need root and Node has no ping sockets: the guest is told instead of left waiting.
           this.#icmp.sendError(UNREACHABLE, PROHIBITED, packet, at, payloadAt - at, packet.length - at);
         }
         return;
     }
-    if (isOurs || isForeignUnicast(destination))
+    if (this.#isSomewhere(destination))
       this.#icmp.sendError(UNREACHABLE, PROTOCOL_UNREACHABLE, packet, at, payloadAt - at, packet.length - at);
     else this.#dropped++;
   }

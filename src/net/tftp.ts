@@ -129,7 +129,7 @@ export class TftpServer {
       mtu - UDP_AND_IP_BYTES - HEADER_BYTES,
     );
     const seconds = numberOption(request.options.get("timeout"), 1, 255);
-    const transfer = new Transfer(this, this.#host, this.#timers, {
+    const transfer = new Transfer(this, this.#timers, {
       name: path.join("/"),
       port,
       guest,
@@ -198,7 +198,6 @@ class Transfer implements Timed {
   heapIndex = -1;
   dueMs = 0;
   readonly #server: TftpServer;
-  readonly #host: HostNetwork;
   readonly #timers: Timers;
   readonly #options: TransferOptions;
   readonly #packet: Uint8Array;
@@ -211,9 +210,8 @@ class Transfer implements Timed {
   #isReading = false;
   #isClosed = false;
 
-  constructor(server: TftpServer, host: HostNetwork, timers: Timers, options: TransferOptions) {
+  constructor(server: TftpServer, timers: Timers, options: TransferOptions) {
     this.#server = server;
-    this.#host = host;
     this.#timers = timers;
     this.#options = options;
     this.#packet = new Uint8Array(HEADER_BYTES + Math.max(options.blockBytes, DEFAULT_BLOCK_BYTES));
@@ -292,7 +290,7 @@ class Transfer implements Timed {
     const { port, guest, guestPort, timeoutMs } = this.#options;
     this.#tries++;
     this.#server.send(port, guest, guestPort, this.#packet.subarray(0, this.#packetBytes));
-    this.#dueAtMs = this.#host.nowMs() + timeoutMs;
+    this.#dueAtMs = this.#timers.nowMs() + timeoutMs;
     this.#timers.schedule(this, this.#dueAtMs);
   }
 

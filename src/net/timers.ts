@@ -18,7 +18,9 @@ export class Timers {
   readonly #heap: Timed[] = [];
   #armed: HostTimer | undefined;
   #armedForMs = Number.POSITIVE_INFINITY;
-  #isStopped = false;
+  /** When it was stopped, by the host's clock. */
+  #stoppedAtMs: number | undefined;
+  #pausedMs = 0;
 
   constructor(host: HostNetwork) {
     this.#host = host;
@@ -52,32 +54,39 @@ export class Timers {
     this.#down(last.heapIndex);
   }
 
-  /** No timer fires until `start`: the guest is paused. */
+  /** The host's clock without the time in which it was stopped. */
+  nowMs(): number {
+    return (this.#stoppedAtMs ?? this.#host.nowMs()) - this.#pausedMs;
+  }
+
+  /** Time stands still until `start`: the guest is paused. */
   stop(): void {
-    this.#isStopped = true;
+    this.#stoppedAtMs ??= this.#host.nowMs();
     this.#armed?.cancel();
     this.#armed = undefined;
     this.#armedForMs = Number.POSITIVE_INFINITY;
   }
 
   start(): void {
-    this.#isStopped = false;
+    if (this.#stoppedAtMs === undefined) return;
+    this.#pausedMs += this.#host.nowMs() - this.#stoppedAtMs;
+    this.#stoppedAtMs = undefined;
     this.#arm();
   }
 
   #arm(): void {
     const first = this.#heap[0];
-    if (this.#isStopped || first === undefined || first.dueMs >= this.#armedForMs) return;
+    if (this.#stoppedAtMs !== undefined || first === undefined || first.dueMs >= this.#armedForMs) return;
     this.#armed?.cancel();
     this.#armedForMs = first.dueMs;
-    this.#armed = this.#host.startTimer(Math.max(0, first.dueMs - this.#host.nowMs()), () => this.#fire());
+    this.#armed = this.#host.startTimer(Math.max(0, first.dueMs - this.nowMs()), () => this.#fire());
   }
 
   #fire(): void {
     this.#armed = undefined;
     // Nobody arms meanwhile.
     this.#armedForMs = Number.NEGATIVE_INFINITY;
-    const nowMs = this.#host.nowMs();
+    const nowMs = this.nowMs();
     for (let left = this.#heap.length; left > 0; left--) {
       const first = this.#heap[0];
       if (first === undefined || first.dueMs > nowMs) break;

@@ -62,7 +62,7 @@ export class UdpFlows implements Timed {
   ): void {
     const key = (source >>> 0) * 65_536 + sourcePort;
     const flow = this.#flows.get(key) ?? this.#open(key, source, sourcePort, destinationPort);
-    flow.lastMs = this.#host.nowMs();
+    flow.lastMs = this.#timers.nowMs();
     if (destinationPort !== DNS_PORT) flow.idleMs = IDLE_MS;
     if (flow.lastPeer !== hostAddress || flow.lastPeerText === "") {
       flow.lastPeer = hostAddress;
@@ -82,13 +82,13 @@ export class UdpFlows implements Timed {
       socket: this.#host.openUdp(4, (bytes, address, port) => {
         const known = flow.peers.get(address);
         if (known === undefined || !this.#flows.has(key)) return;
-        flow.lastMs = this.#host.nowMs();
+        flow.lastMs = this.#timers.nowMs();
         this.#link.sendUdp(known, port, guest, guestPort, bytes);
       }),
       peers: new Map(),
       lastPeer: 0,
       lastPeerText: "",
-      lastMs: this.#host.nowMs(),
+      lastMs: this.#timers.nowMs(),
       idleMs: destinationPort === DNS_PORT ? DNS_IDLE_MS : IDLE_MS,
     };
     this.#flows.set(key, flow);

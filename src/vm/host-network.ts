@@ -33,7 +33,7 @@ export interface HostNetworkOptions {
   readonly nameServers?: readonly string[];
 }
 
-const READ_BYTES = 65_536;
+const READ_BYTES = 32_768;
 /** How long name servers and domain are believed before the host's configuration is read again. */
 const CONFIGURATION_MS = 5000;
 const KEEPALIVE_MS = 600_000;

@@ -64,14 +64,16 @@ export class DhcpServer {
   readonly #link: GuestLink;
   readonly #config: NatConfig;
   readonly #host: HostNetwork;
+  readonly #nowMs: () => number;
   readonly #log: Logger;
   readonly #leases: Lease[];
   #latest: number;
 
-  constructor(link: GuestLink, config: NatConfig, host: HostNetwork, log: Logger) {
+  constructor(link: GuestLink, config: NatConfig, host: HostNetwork, nowMs: () => number, log: Logger) {
     this.#link = link;
     this.#config = config;
     this.#host = host;
+    this.#nowMs = nowMs;
     this.#log = log;
     const { firstLease } = link.addresses;
     this.#leases = Array.from({ length: LEASES }, (_, i) => ({
@@ -123,7 +125,7 @@ export class DhcpServer {
         const lease = this.#leases.find((one) => one.mac === mac);
         if (lease === undefined) return;
         lease.mac = "";
-        lease.declinedUntilMs = this.#host.nowMs() + DECLINED_MS;
+        lease.declinedUntilMs = this.#nowMs() + DECLINED_MS;
         return;
       }
       case RELEASE: {
@@ -137,7 +139,7 @@ export class DhcpServer {
 
   /** The client's lease: its own, the one that it asks for (it had it before a restart of ours), a free one, the stalest. */
   #leaseFor(mac: string, wanted?: number): Lease {
-    const nowMs = this.#host.nowMs();
+    const nowMs = this.#nowMs();
     const own = this.#leases.find((lease) => lease.mac === mac);
     const free = (lease: Lease) => lease.mac === "" && lease.declinedUntilMs <= nowMs;
     const lease =

@@ -203,7 +203,7 @@ export class DnsServer {
       if (isAnswerTo(bytes, query.bytes, query.id)) this.#finish(query, bytes);
     });
     query.socket.send(query.bytes.slice(), address, port);
-    this.#timers.schedule(query, this.#host.nowMs() + TRY_MS);
+    this.#timers.schedule(query, this.#timers.nowMs() + TRY_MS);
   }
 
   #finish(query: Query, reply: Uint8Array | undefined): void {

@@ -251,13 +251,11 @@ export class TcpConnection implements HostTcpEvents, Timed {
 
   data(bytes: Uint8Array): boolean {
     if (this.phase === "closed" || this.phase === "timeWait") return true;
-    if (!this.sender.append(bytes)) {
-      // The memory of all connections is used up: this one cannot go on without a hole.
-      this.abort();
-      return false;
-    }
+    this.sender.append(bytes);
     this.#tcp.ready(this);
-    this.#isReadingPaused = this.sender.freeBytes < Math.min(READ_BYTES, this.sender.limitBytes);
+    const { freeBytes, limitBytes } = this.sender;
+    // While memory is short, one piece at a time.
+    this.#isReadingPaused = freeBytes < Math.min(READ_BYTES, limitBytes) || this.#tcp.pool.isShort;
     return !this.#isReadingPaused;
   }
 
@@ -282,7 +280,11 @@ export class TcpConnection implements HostTcpEvents, Timed {
   }
 
   #resumeReading(): void {
-    const { freeBytes, limitBytes } = this.sender;
+    const { freeBytes, limitBytes, length } = this.sender;
+    if (this.#tcp.pool.isShort) {
+      if (length > 0) return;
+      this.sender.ring.release();
+    }
     if (!this.#isReadingPaused || freeBytes < Math.min(limitBytes, Math.max(READ_BYTES, limitBytes / 2))) return;
     this.#isReadingPaused = false;
     this.#stream?.resumeReading();
@@ -371,6 +373,7 @@ export class TcpConnection implements HostTcpEvents, Timed {
       stream.write(bytes, () => {
         if (this.phase === "closed") return;
         receiver.free(bytes.length);
+        if (this.#tcp.pool.isShort && receiver.isEmpty) receiver.ring.release();
         if (this.phase === "open" && receiver.ackNow) this.#tcp.ready(this);
       });
     }

@@ -113,12 +113,11 @@ export class TcpSender {
     return this.finAcknowledged ? this.nxt : (this.una + this.#length) | 0;
   }
 
-  /** Keeps bytes from the host. False: there is no memory for them. */
-  append(bytes: Uint8Array): boolean {
-    if (!this.ring.ensure(this.#length + bytes.length)) return false;
+  /** Keeps bytes from the host. */
+  append(bytes: Uint8Array): void {
+    this.ring.ensure(this.#length + bytes.length, true);
     this.ring.write(this.#length, bytes, 0, bytes.length);
     this.#length += bytes.length;
-    return true;
   }
 
   /** Decides on the next segment; false if there is nothing to send now. */

@@ -41,6 +41,14 @@ export interface TcpSettings {
   readonly maxDialing: number;
 }
 
+/** Who a segment is from and for. */
+interface SegmentEnds {
+  readonly guestAddress: number;
+  readonly guestPort: number;
+  readonly remoteAddress: number;
+  readonly remotePort: number;
+}
+
 /** Where a connection of the guest's leads. */
 export interface TcpDialer {
   /** A stream that tells `events`, or why there is none. */
@@ -90,7 +98,7 @@ export class Tcp {
   }
 
   nowMs(): number {
-    return this.#host.nowMs();
+    return this.timers.nowMs();
   }
   initialSequence(): number {
     return this.#host.random32() | 0;
@@ -117,9 +125,15 @@ export class Tcp {
       connection.abort();
       connection = undefined;
     }
-    if (connection !== undefined) connection.receive(segment, packet, this.#host.nowMs());
+    if (connection !== undefined) connection.receive(segment, packet, this.timers.nowMs());
     else if (isNew) this.#open(segment, hash, source, destination);
-    else if ((segment.flags & RST) === 0) this.#resetSegment(segment, source, destination);
+    else if ((segment.flags & RST) === 0)
+      this.#resetSegment(segment, {
+        guestAddress: source,
+        guestPort: sourcePort,
+        remoteAddress: destination,
+        remotePort: destinationPort,
+      });
   }
 
   #open(segment: TcpSegment, hash: number, source: number, destination: number): void {
@@ -129,7 +143,7 @@ export class Tcp {
     connection.takeSyn(segment);
     const stream = this.#dialer.dial(destination, destinationPort, connection);
     if (typeof stream === "string") {
-      this.#dialFailed(connection, stream);
+      this.dialFailed(connection, stream);
       return;
     }
     this.#insert(connection);
@@ -245,7 +259,7 @@ export class Tcp {
   service(): void {
     this.#isServiceDue = false;
     if (this.isBlocked) return;
-    const nowMs = this.#host.nowMs();
+    const nowMs = this.timers.nowMs();
     const batch = this.#ready;
     this.#ready = this.#serving;
     this.#serving = batch;
@@ -335,39 +349,25 @@ export class Tcp {
       connection.neighbour = this.#link.resolve(connection.guestAddress);
       return true;
     }
-    return this.#emit(
-      connection.neighbour.mac,
-      connection.remoteAddress,
-      connection.guestAddress,
-      connection.remotePort,
-      connection.guestPort,
-      flags,
-      seq,
-      ack,
-      window,
-      headerBytes,
-      length,
-      false,
-    );
+    const { mac } = connection.neighbour;
+    return this.#link.output.send(this.#write(connection, mac, flags, seq, ack, window, headerBytes, length));
   }
 
-  #emit(
+  /** Completes the frame whose options and data are in place; its length. */
+  #write(
+    ends: SegmentEnds,
     mac: Uint8Array,
-    source: number,
-    destination: number,
-    sourcePort: number,
-    destinationPort: number,
     flags: number,
     seq: number,
     ack: number,
     window: number,
     headerBytes: number,
     length: number,
-    canWait: boolean,
-  ): boolean {
+  ): number {
     const { bytes } = this.#link.output;
-    put16(bytes, TCP_AT, sourcePort);
-    put16(bytes, TCP_AT + 2, destinationPort);
+    const { guestAddress, remoteAddress } = ends;
+    put16(bytes, TCP_AT, ends.remotePort);
+    put16(bytes, TCP_AT + 2, ends.guestPort);
     put32(bytes, TCP_AT + 4, seq);
     put32(bytes, TCP_AT + 8, ack);
     bytes[TCP_AT + 12] = (headerBytes / 4) << 4;
@@ -375,90 +375,43 @@ export class Tcp {
     put16(bytes, TCP_AT + 14, window);
     put32(bytes, TCP_AT + 16, 0);
     const tcpBytes = headerBytes + length;
-    const sum = addToSum(pseudoHeaderSum(source, destination, PROTOCOL_TCP, tcpBytes), bytes, TCP_AT, tcpBytes);
-    put16(bytes, TCP_AT + 16, foldSum(sum));
-    this.#link.writeHeaders(mac, source, destination, PROTOCOL_TCP, tcpBytes);
-    const total = TCP_AT + tcpBytes;
-    if (!canWait) return this.#link.output.send(total);
-    this.#link.output.sendOrQueue(total);
-    return true;
+    const pseudo = pseudoHeaderSum(remoteAddress, guestAddress, PROTOCOL_TCP, tcpBytes);
+    put16(bytes, TCP_AT + 16, foldSum(addToSum(pseudo, bytes, TCP_AT, tcpBytes)));
+    this.#link.writeHeaders(mac, remoteAddress, guestAddress, PROTOCOL_TCP, tcpBytes);
+    return TCP_AT + tcpBytes;
+  }
+
+  /** A segment without data that waits for room if it has to; lost if nobody knows where the guest is. */
+  #sendBare(ends: SegmentEnds, flags: number, seq: number, ack: number): void {
+    const neighbour = this.#link.neighbours.find(ends.guestAddress);
+    if (neighbour === undefined || !neighbour.isKnown) return;
+    this.#link.output.sendOrQueue(this.#write(ends, neighbour.mac, flags, seq, ack, 0, TCP_HEADER_BYTES, 0));
   }
 
   /** RST for a connection that ends on our side. */
   sendReset(connection: TcpConnection): void {
-    if (this.#isClosed || connection.neighbour === undefined || !connection.neighbour.isKnown) return;
+    if (this.#isClosed) return;
     const { sender, receiver } = connection;
-    const isSynchronized = connection.phase !== "synSent";
-    this.#emit(
-      connection.neighbour.mac,
-      connection.remoteAddress,
-      connection.guestAddress,
-      connection.remotePort,
-      connection.guestPort,
-      isSynchronized ? RST | ACK : RST,
-      sender.nxt,
-      isSynchronized ? receiver.nxt : 0,
-      0,
-      TCP_HEADER_BYTES,
-      0,
-      true,
-    );
+    if (connection.phase === "synSent") this.#sendBare(connection, RST, sender.nxt, 0);
+    else this.#sendBare(connection, RST | ACK, sender.nxt, receiver.nxt);
   }
 
   /** Answers a segment that does not fit its half-open connection. */
   resetFor(segment: TcpSegment, connection: TcpConnection): void {
-    this.#resetSegment(segment, connection.guestAddress, connection.remoteAddress);
+    this.#resetSegment(segment, connection);
   }
 
   /** The answer to a segment that belongs to no connection (RFC 9293, 3.5.2). */
-  #resetSegment(segment: TcpSegment, guest: number, remote: number): void {
-    const neighbour = this.#link.neighbours.find(guest);
-    if (neighbour === undefined || !neighbour.isKnown) return;
-    const hasAck = (segment.flags & ACK) !== 0;
-    this.#emit(
-      neighbour.mac,
-      remote,
-      guest,
-      segment.destinationPort,
-      segment.sourcePort,
-      hasAck ? RST : RST | ACK,
-      hasAck ? segment.ack : 0,
-      hasAck ? 0 : (segment.seq + segment.seqLength) | 0,
-      0,
-      TCP_HEADER_BYTES,
-      0,
-      true,
-    );
+  #resetSegment(segment: TcpSegment, ends: SegmentEnds): void {
+    if ((segment.flags & ACK) !== 0) this.#sendBare(ends, RST, segment.ack, 0);
+    else this.#sendBare(ends, RST | ACK, 0, (segment.seq + segment.seqLength) | 0);
   }
 
   /** The dialled peer cannot be had: the guest sees what we saw. */
   dialFailed(connection: TcpConnection, reason: DialFailure): void {
-    this.#dialFailed(connection, reason);
-  }
-
-  #dialFailed(connection: TcpConnection, reason: DialFailure): void {
     this.refused++;
-    if (reason === "unreachable" || reason === "timeout") {
-      this.#dialer.unreachable(connection);
-      return;
-    }
-    if (reason !== "refused") return;
-    const neighbour = this.#link.neighbours.find(connection.guestAddress);
-    if (neighbour === undefined || !neighbour.isKnown) return;
-    this.#emit(
-      neighbour.mac,
-      connection.remoteAddress,
-      connection.guestAddress,
-      connection.remotePort,
-      connection.guestPort,
-      RST | ACK,
-      0,
-      connection.receiver.nxt,
-      0,
-      TCP_HEADER_BYTES,
-      0,
-      true,
-    );
+    if (reason === "unreachable" || reason === "timeout") this.#dialer.unreachable(connection);
+    else if (reason === "refused") this.#sendBare(connection, RST | ACK, 0, connection.receiver.nxt);
   }
 }
 

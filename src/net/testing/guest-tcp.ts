@@ -42,7 +42,7 @@ export class GuestTcp {
   readonly remotePort: number;
   readonly port: number;
   readonly #options: Required<GuestTcpOptions>;
-  #iss = 0x1fff_f000;
+  #iss: number;
   una: number;
   nxt: number;
   #rcvNxt = 0;
@@ -66,7 +66,7 @@ export class GuestTcp {
     this.remote = remote;
     this.remotePort = remotePort;
     this.#options = { windowBytes: 65_535, withSack: true, windowShift: 2, mss: MSS, ...options };
-    this.#iss = (this.#iss + port * 7919) | 0;
+    this.#iss = (guest.nextSequence + port * 7919) | 0;
     this.una = this.#iss;
     this.nxt = (this.#iss + 1) | 0;
     this.#outgoingStart = this.nxt;
@@ -108,6 +108,18 @@ export class GuestTcp {
     this.isSlow = false;
     this.#unreadBytes = 0;
     this.#sendAck();
+  }
+
+  /** Reads what waits, but says nothing about the window. */
+  forgetUnread(): void {
+    this.#unreadBytes = 0;
+  }
+
+  get initialSequence(): number {
+    return this.#iss;
+  }
+  get peerSequence(): number {
+    return this.#rcvNxt;
   }
 
   get data(): Uint8Array {

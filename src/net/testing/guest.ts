@@ -77,6 +77,11 @@ export class TestGuest {
   readonly icmp: IcmpMessage[] = [];
   readonly arpReplies: { address: number; mac: Uint8Array }[] = [];
   frames = 0;
+  longestFrame = 0;
+  /** Where new connections' sequence numbers start; near the place where they go round. */
+  nextSequence = 0x7fff_f000;
+  /** While true, frames vanish both ways. */
+  isUnplugged = false;
   /** While true, the guest takes no frames. */
   isDeaf = false;
   readonly toNat: Wire;
@@ -90,6 +95,7 @@ export class TestGuest {
     this.host = new SimHost(seed);
     this.clock = options.real?.clock ?? this.host;
     this.toNat = new Wire(this.clock, faults, seed * 2 + 1, (frame) => {
+      if (this.isUnplugged) return;
       onFrame(frame);
       this.nat.receiveFrame(frame);
     });
@@ -243,7 +249,9 @@ export class TestGuest {
   // --- receiving ---
 
   #receive(frame: Uint8Array): void {
+    if (this.isUnplugged) return;
     this.frames++;
+    this.longestFrame = Math.max(this.longestFrame, frame.length);
     if (frame.length < 60 || frame.length > 1514) this.problems.push(`a frame of ${frame.length} bytes`);
     const isForMe =
       guestMac.every((byte, i) => frame[i] === byte) || frame.subarray(0, 6).every((byte) => byte === 255);

@@ -98,6 +98,8 @@ export class SimPeer {
     }
   }
   hasSeenEnd = false;
+  /** For servers to remember by. */
+  guestIsDone = false;
 
   /** Sends up to 64 KiB. False: wait for `onResume` (what was given is taken all the same). */
   write(bytes: Uint8Array): boolean {

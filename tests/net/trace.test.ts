@@ -1,0 +1,89 @@
+/** tcpdump, which shares no code with us, reads what goes over the wire and checks every checksum. */
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { pcapHeader, pcapRecord } from "../../src/net/pcap.ts";
+import { ip, pattern, TestGuest } from "../../src/net/testing/guest.ts";
+
+const server = "198.51.100.7";
+
+test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP, DHCP and fragments", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "anneau-trace-"));
+  try {
+    const path = join(folder, "nat.pcap");
+    const file = openSync(path, "w");
+    writeSync(file, pcapHeader());
+    let frames = 0;
+    const guest: TestGuest = new TestGuest({
+      faults: { lossPercent: 5, reorderPercent: 10, delayMs: 20 },
+      seed: 3,
+      onFrame: (frame) => {
+        frames++;
+        writeSync(file, pcapRecord(1_000_000_000_000 + guest.host.nowMs(), frame));
+      },
+    });
+    guest.host.files.set("boot", pattern(3001, 1));
+    guest.host.udpServers.set(`${server}:7`, (bytes, reply) => reply(bytes));
+    guest.host.tcpServers.set(`${server}:7`, (peer) => {
+      const waiting: Uint8Array[] = [];
+      const send = () => {
+        while (waiting.length > 0 && !peer.isPaused) peer.write(waiting.shift()!);
+        if (waiting.length === 0 && peer.guestIsDone) peer.end();
+      };
+      peer.onResume = send;
+      peer.onData = (bytes) => {
+        waiting.push(bytes);
+        send();
+      };
+      peer.onEnd = () => {
+        peer.guestIsDone = true;
+        send();
+      };
+    });
+    guest.askFor(ip("10.0.2.2"));
+    const connection = guest.connect(server, 7, 40_000);
+    // An odd length: odd segments have checksums of their own kind.
+    connection.write(pattern(1_000_001, 2));
+    connection.end();
+    const refused = guest.connect(server, 8, 40_001);
+    for (const length of [0, 1, 2, 1471, 1472, 1473, 20_001]) {
+      guest.sendUdp(5000, ip(server), 7, pattern(length, length));
+      guest.ping(ip("10.0.2.2"), length);
+    }
+    guest.ping(ip(server));
+    const discover = new Uint8Array(300);
+    discover.set([1, 1, 6]);
+    discover.set([8, 0, 0x27, 0x12, 0x34, 0x56], 28);
+    discover.set([0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255], 236);
+    guest.sendUdp(68, -1, 67, discover, 0);
+    guest.sendUdp(6000, ip("10.0.2.4"), 69, new TextEncoder().encode("\0\x01boot\0octet\0"));
+    expect(await guest.host.runAsync(1_000_000, () => connection.peerHasEnded && refused.state === "refused")).toBe(
+      true,
+    );
+    closeSync(file);
+    const { stdout, stderr, error } = spawnSync("tcpdump", ["-vv", "-nn", "-r", path], {
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+    });
+    expect(error === undefined ? "" : "install it with: apt-get install tcpdump").toBe("");
+    const packets = stdout.match(/^\d\d:\d\d:\d\d/gm) ?? [];
+    expect([packets.length, stderr.includes("truncated")]).toEqual([frames, false]);
+    expect(frames).toBeGreaterThan(2000);
+    const bad = stdout.split("\n").filter((line) => /\bbad\b|incorrect|wrong|truncated|\[\|/.test(line));
+    expect(bad).toEqual([]);
+    for (const kind of [
+      "(correct)",
+      "[udp sum ok]",
+      "BOOTP/DHCP, Reply",
+      "ICMP echo reply",
+      "sackOK",
+      "sack 1",
+      "TFTP",
+    ])
+      expect(stdout).toContain(kind);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
