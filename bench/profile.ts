@@ -32,7 +32,9 @@ export function summarizeProfiles(folder: string, intervals: readonly Interval[]
   const profiles = readdirSync(folder)
     .filter((name) => name.endsWith(".cpuprofile"))
     .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as CpuProfile);
-  const core = coreModule(profiles);
+  const everything = new Map<string, number>();
+  for (const profile of profiles) for (const interval of intervals) addSamples(profile, interval, everything);
+  const core = coreModule(everything);
   return intervals
     .map((interval) => {
       const ownUs = new Map<string, number>();
@@ -57,16 +59,17 @@ export function summarizeProfiles(folder: string, intervals: readonly Interval[]
     .join("\n");
 }
 
-function coreModule(profiles: readonly CpuProfile[]): string {
-  const functions = new Map<string, Set<string>>();
-  for (const { nodes } of profiles)
-    for (const { callFrame } of nodes)
-      if (callFrame.url.startsWith("wasm:")) {
-        const module = functions.get(callFrame.url) ?? new Set();
-        functions.set(callFrame.url, module.add(callFrame.functionName));
-      }
-  const [largest] = [...functions].sort((a, b) => b[1].size - a[1].size);
-  return largest === undefined ? "none" : largest[0].slice("wasm://".length);
+/** The module of many functions with the largest own time (another one strips the types from our sources). */
+function coreModule(ownUs: ReadonlyMap<string, number>): string {
+  const modules = new Map<string, { functions: number; us: number }>();
+  for (const [name, us] of ownUs) {
+    const module = /wasm\/.*$/.exec(name)?.[0];
+    if (module === undefined) continue;
+    const before = modules.get(module) ?? { functions: 0, us: 0 };
+    modules.set(module, { functions: before.functions + 1, us: before.us + us });
+  }
+  const [core] = [...modules].filter(([, { functions }]) => functions >= 10).sort((x, y) => y[1].us - x[1].us);
+  return core?.[0] ?? "none";
 }
 
 function addSamples(profile: CpuProfile, { startUs, endUs }: Interval, ownUs: Map<string, number>): void {

@@ -20,6 +20,7 @@ const usage = `usage: npm run bench -- [OPTIONS]
   --peers NAME,...        these peers only
   --rounds N              interleaved rounds (5)
   --quick                 one round, without the interpreter and the figures of idle machines
+  --machines              loop without a system, boot, idle time and memory too, which a complete run measures anyway
   --permille N            kernels at this share of their size (1000)
   --anneau [LABEL=]PATH   bin/anneau of a build; repeat it to compare builds
   --anneau-flags TEXT     more words for 'anneau run'
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     peers: { type: "string" },
     rounds: { type: "string" },
     quick: { type: "boolean", default: false },
+    machines: { type: "boolean", default: false },
     permille: { type: "string" },
     anneau: { type: "string", multiple: true },
     "anneau-flags": { type: "string" },
@@ -74,9 +76,10 @@ async function main(): Promise<void> {
   const permille = count(values.permille, 1000);
   const result = await runSuite({ kernels: chosen, peers, rounds, permille, patienceSeconds, onProgress });
   // Idle time takes half a minute per peer and round.
-  const machines = isComplete
-    ? await measureMachines(peers, Math.min(rounds, 3), patienceSeconds, onProgress)
-    : new Map<string, MachineFigures[]>();
+  const machines =
+    isComplete || values.machines
+      ? await measureMachines(peers, Math.min(rounds, 3), patienceSeconds, onProgress)
+      : new Map<string, MachineFigures[]>();
   const report = new Report(chosen, peers, result, machines);
   console.log(report.table());
   for (const failure of result.failures) console.error(failure);
