@@ -29,6 +29,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   storageattach: { summary: "Attaches or removes a drive or medium", load: () => import("./storageattach.ts") },
   startvm: { summary: "Starts a VM", load: () => import("./startvm.ts") },
   controlvm: { summary: "Controls a running VM", load: () => import("./controlvm.ts") },
+  metrics: { summary: "Prints what VMs and the host measure", load: () => import("./metrics.ts") },
   debugvm: { summary: "Looks into a running VM", load: () => import("./debugvm.ts") },
   createmedium: { summary: "Creates a disk, DVD or floppy image", load: createMedium },
   createhd: { summary: "", load: createMedium, isAlias: true },
@@ -64,6 +65,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
 /** VBoxManage 7.0's other commands. */
 export const unavailableCommands: readonly string[] = (
   "adoptstate bandwidthctl checkmediumpwd clonevm cloud cloudprofile dhcpserver encryptmedium encryptvm export " +
-  "extpack guestcontrol hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty metrics " +
+  "extpack guestcontrol hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty " +
   "modifynvram movevm natnetwork signova teleport unattended updatecheck usbdevsource usbfilter"
 ).split(" ");

@@ -186,6 +186,11 @@ function findExtraData(parent: XmlElement, key: string): XmlElement | undefined 
     .find((item) => item.get("name") === key);
 }
 
+/** An extra data item's value, of a machine or of the global settings. */
+export function extraDataIn(parent: XmlElement, key: string): string | undefined {
+  return findExtraData(parent, key)?.get("value");
+}
+
 /** Sets or, with undefined, deletes an extra data item of a machine or of the global settings. */
 export function setExtraDataIn(parent: XmlElement, key: string, value: string | undefined): void {
   const item = findExtraData(parent, key);

@@ -38,6 +38,9 @@ const handlers: ControlHandlers = {
   dumpcore: none,
   injectnmi: none,
   info: () => ({ text: "" }),
+  metrics: () => ({ periodSeconds: 1, samples: 1, isEnabled: true, values: {} }),
+  metricssetup: none,
+  metricsswitch: none,
   mediumchange: none,
 };
 

@@ -4,6 +4,7 @@
  */
 
 import type { CounterTree } from "../device-api/counters.ts";
+import type { MetricReport, MetricSetup } from "./metrics.ts";
 
 /** VirtualBox's names for what a VM process can be in. */
 export type MachineProcessState =
@@ -74,6 +75,9 @@ export interface ControlRequests {
   injectnmi: { params: Nothing; result: Nothing };
   /** A text about one of the machine's parts; `help` names the items. */
   info: { params: { readonly item: string }; result: { readonly text: string } };
+  metrics: { params: Nothing; result: MetricReport };
+  metricssetup: { params: MetricSetup; result: Nothing };
+  metricsswitch: { params: { readonly enabled: boolean }; result: Nothing };
   /** Without a path the drive is emptied. Settings files are the caller's business. */
   mediumchange: {
     params: { readonly place: MediumPlace; readonly path?: string; readonly format?: "VDI" | "RAW" };

@@ -4,6 +4,7 @@ import { isAbsolute } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { ControlError } from "../control/client.ts";
 import type { MediumPlace, TextScreen } from "../control/messages.ts";
+import { isMetricSetup } from "../control/metrics.ts";
 import type { ControlHandlers } from "../control/server.ts";
 import { codePage437 } from "../display/code-page-437.ts";
 import { encodePng } from "../display/png.ts";
@@ -167,6 +168,18 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       const { item } = fieldsOf(params);
       if (typeof item !== "string") throw new ControlError("there is no item", "E_INVALIDARG");
       return { text: await anyMachine().request("info", { item }) };
+    },
+    metrics: () => vm.metrics.report(),
+    metricssetup: (params) => {
+      const { periodSeconds, samples } = fieldsOf(params);
+      const setup = { periodSeconds: Number(periodSeconds), samples: Number(samples) };
+      if (!isMetricSetup(setup)) throw new ControlError("this is no period and number of samples", "E_INVALIDARG");
+      vm.metrics.setup(setup);
+      return {};
+    },
+    metricsswitch: (params) => {
+      vm.metrics.isEnabled = fieldsOf(params).enabled === true;
+      return {};
     },
     registers: async () => ({ text: await anyMachine().request("registers") }),
     mediumchange: async (params) => {

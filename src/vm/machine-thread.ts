@@ -7,6 +7,7 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { CounterTree } from "../device-api/counters.ts";
 import { MediumInUseError } from "../disk/lock.ts";
 import { coreFileHead } from "../machine/core-dump.ts";
 import { ExecutionCap } from "../machine/execution-cap.ts";
@@ -226,7 +227,7 @@ class MachineThread {
       },
       statistics: () => this.#statistics(),
       registers: () => machine.cpu.describe(),
-      counters: () => machine.counters(),
+      counters: () => ({ ...machine.counters(), drives: this.#driveCounters() }),
       registerSet: () => readRegisters(machine.cpu),
       dumpCore: ({ path }) => dumpCore(machine, path),
       injectNmi: () => {
@@ -251,6 +252,12 @@ class MachineThread {
         drive.change(medium);
       },
     };
+  }
+
+  #driveCounters(): CounterTree {
+    const ide = [...this.#ide].map(([place, drive]) => [`ide ${place}`, drive.statistics()] as const);
+    const floppies = [...this.#floppies].map(([number, drive]) => [`floppy ${number}`, drive.statistics()] as const);
+    return Object.fromEntries([...ide, ...floppies]);
   }
 
   #statistics(): MachineStatistics {

@@ -1,6 +1,7 @@
 /** A drive's slot on the machine thread: the medium that is in it and its change from outside. */
 import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
 import type { Logger } from "../base/logger.ts";
+import type { CounterTree } from "../device-api/counters.ts";
 import { openMedium } from "../disk/open.ts";
 import type { MediumConfig } from "./machine-protocol.ts";
 
@@ -9,6 +10,8 @@ export class MediumDrive implements MediumSlot {
   readonly #listeners: (() => void)[] = [];
   #medium: BlockBackend | undefined;
   #path = "";
+  #readBytes = 0;
+  #writtenBytes = 0;
 
   /** Opens and locks the medium; throws one line if that fails. */
   constructor(config: MediumConfig | undefined, log: Logger) {
@@ -23,6 +26,11 @@ export class MediumDrive implements MediumSlot {
   /** The file in the drive, or "". */
   get path(): string {
     return this.#path;
+  }
+
+  /** What the guest moved, of all media that were in the drive. */
+  statistics(): CounterTree {
+    return { readBytes: this.#readBytes, writtenBytes: this.#writtenBytes };
   }
 
   onChange(listener: () => void): void {
@@ -51,7 +59,17 @@ export class MediumDrive implements MediumSlot {
 
   #open(config: MediumConfig): BlockBackend {
     const { path, kind, readOnly, format } = config;
-    return openMedium(path, { kind, readOnly, format, onHostError: (text) => this.#log.error(text) });
+    const medium = openMedium(path, { kind, readOnly, format, onHostError: (text) => this.#log.error(text) });
+    const [read, write] = [medium.read.bind(medium), medium.write.bind(medium)];
+    medium.read = (offsetBytes, target, done) => {
+      this.#readBytes += target.length;
+      read(offsetBytes, target, done);
+    };
+    medium.write = (offsetBytes, source, done) => {
+      this.#writtenBytes += source.length;
+      write(offsetBytes, source, done);
+    };
+    return medium;
   }
 
   #close(): void {

@@ -10,8 +10,9 @@ import { memoryWarning } from "../config/host-memory.ts";
 import { takeSession } from "../config/machine-session.ts";
 import { describeMachine } from "../config/machine-spec.ts";
 import { loadRegistry } from "../config/registry.ts";
-import { editVbox, loadVbox, type VboxFile } from "../config/vbox-file.ts";
+import { editVbox, extraDataIn, loadVbox, type VboxFile } from "../config/vbox-file.ts";
 import type { MachineProcessState } from "../control/messages.ts";
+import { defaultMetricSetup, metricSetupKey, parseMetricSetup } from "../control/metrics.ts";
 import { ControlServer } from "../control/server.ts";
 import { socketPathOf } from "../control/socket-path.ts";
 import type { OwnerLock } from "../disk/owner-lock.ts";
@@ -19,6 +20,7 @@ import { controlHandlers } from "./control-handlers.ts";
 import { LogFile } from "./log-file.ts";
 import type { MachineOutcome } from "./machine-protocol.ts";
 import { MachineThreadClient } from "./machine-thread-client.ts";
+import { MetricsSampler } from "./metrics-sampler.ts";
 import { type ProcessPriority, setProcessPriority } from "./process-priority.ts";
 import { UartHost } from "./uart-host.ts";
 import { plugUart, type Unplug } from "./uart-plugs.ts";
@@ -41,6 +43,7 @@ export class VmProcess {
   readonly sessionName: string;
   readonly name: string;
   readonly log: LogFile;
+  readonly metrics: MetricsSampler;
   readonly startedMs = performance.now();
   /** Settles with the process's exit code when everything is on record and released. */
   readonly done: Promise<number>;
@@ -61,7 +64,14 @@ export class VmProcess {
     this.#settingsPath = options.settingsPath;
     this.name = vbox.name;
     this.#session = session;
-    const history = Number(loadRegistry().systemProperty("LogHistoryCount") ?? DEFAULT_LOG_HISTORY);
+    const registry = loadRegistry();
+    const setup =
+      parseMetricSetup(vbox.extraData(metricSetupKey)) ??
+      parseMetricSetup(extraDataIn(registry.global, metricSetupKey));
+    this.metrics = new MetricsSampler(setup ?? defaultMetricSetup, async () =>
+      this.#state === "running" || this.#state === "paused" ? await this.machine.request("counters") : undefined,
+    );
+    const history = Number(registry.systemProperty("LogHistoryCount") ?? DEFAULT_LOG_HISTORY);
     this.log = new LogFile(vbox.logFolder, Number.isInteger(history) && history >= 0 ? Math.min(history, 99) : 3);
     this.done = new Promise((resolve) => {
       this.#settleDone = resolve;
@@ -253,6 +263,7 @@ export class VmProcess {
 
   async #release(): Promise<void> {
     clearInterval(this.#watch);
+    this.metrics.close();
     for (const unplug of this.#unplugs.splice(0)) unplug();
     await this.#control?.close();
     this.#control = undefined;
