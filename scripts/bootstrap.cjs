@@ -34,6 +34,10 @@ const forTests = [
   ["/usr/bin/wasm-validate", "wabt"],
   ["/usr/bin/tcpdump", "tcpdump"],
   ["/usr/bin/dpkg-deb", "dpkg"],
+  ["/usr/bin/vncviewer", "tigervnc-viewer"],
+  ["/usr/bin/Xvfb", "xvfb"],
+  ["/usr/bin/xdotool", "xdotool"],
+  ["/usr/bin/chromium", "chromium"],
 ];
 const forQuickstart = [["/usr/bin/dpkg-deb", "dpkg"]];
 

@@ -42,6 +42,8 @@ export interface DisplaySource {
 export interface KeyboardSink {
   /** One byte of a set-1 scan code sequence, as a person's keyboard would send it (E0 prefixes included). */
   putScancode(byte: number): void;
+  /** What the guest lights: bit 0 scroll lock, 1 num lock, 2 caps lock. */
+  readonly leds: number;
 }
 
 export interface PointerSink {
@@ -50,4 +52,11 @@ export interface PointerSink {
    * 1 right, 2 middle, 3 and 4 the side buttons.
    */
   putRelative(dx: number, dy: number, dz: number, buttons: number): void;
+}
+
+export interface TabletSink {
+  /** The guest has set the device up and asks it for reports: places reach it. */
+  readonly isInUse: boolean;
+  /** A place on the screen, x and y from 0 to 32767; wheel and buttons as above. */
+  putAbsolute(x: number, y: number, dz: number, buttons: number): void;
 }

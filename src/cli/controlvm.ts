@@ -6,12 +6,14 @@ import { sessionOf } from "../config/machine-session.ts";
 import { settings } from "../config/machine-settings.ts";
 import { fileError, ResultError } from "../config/result-codes.ts";
 import { editVbox, type VboxFile } from "../config/vbox-file.ts";
+import { isPortList, setVrdeProperty } from "../config/vrde-settings.ts";
 import type { ControlClient } from "../control/client.ts";
 import { untypable } from "../display/us-keyboard.ts";
 import { limits } from "../spec/machine-spec.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { asResultError, connect, findRunning, type RunningMachine } from "./live-machine.ts";
+import { parseOnOff } from "./options.ts";
 import { withProgress } from "./progress.ts";
 
 type Verb = (
@@ -103,6 +105,31 @@ const verbs: Readonly<Record<string, Verb>> = {
       throw new CommandError(`The file '${path}' is too long to be typed (${text.length} characters)`);
     await type(client, text, terminal);
   },
+  vrde: async (client, args, _terminal, vbox) => {
+    const isOn = parseOnOff(exactly(args, 1, "vrde on|off")[0]);
+    if (isOn === undefined) throw new UsageError(`Invalid argument '${args[0]}'`);
+    const listening = await changeRemoteDisplay(client, vbox, (file) => file.set(settings.vrde, isOn));
+    if (isOn && !listening) {
+      throw new CommandError(
+        "The remote display could not be started: it needs a password (controlvm VM vrdeproperty VNCPassword=TEXT) and a free port; see the VM's log",
+      );
+    }
+  },
+  vrdeport: async (client, args, _terminal, vbox) => {
+    const [ports] = exactly(args, 1, "vrdeport PORTS");
+    if (!isPortList(ports)) throw new UsageError(`Invalid argument '${ports}'`);
+    await changeRemoteDisplay(client, vbox, (file) =>
+      setVrdeProperty(file, "TCP/Ports", ports === "default" ? "0" : ports),
+    );
+  },
+  vrdeproperty: async (client, args, _terminal, vbox) => {
+    const [property] = exactly(args, 1, "vrdeproperty NAME=VALUE");
+    const equals = property.indexOf("=");
+    if (equals <= 0) throw new UsageError(`Invalid argument '${property}'`);
+    await changeRemoteDisplay(client, vbox, (file) =>
+      setVrdeProperty(file, property.slice(0, equals), property.slice(equals + 1)),
+    );
+  },
   screenshotpng: async (client, args) => {
     if (args.length > 2) throw new UsageError(`Invalid parameter '${args[2]}'`);
     if (args.length === 0) throw new UsageError("Missing argument: screenshotpng FILE [DISPLAY]");
@@ -122,6 +149,9 @@ export const command: Command = {
     "VM keyboardputstring TEXT [TEXT ...]",
     "VM keyboardputfile FILE",
     "VM screenshotpng FILE",
+    "VM vrde on|off",
+    "VM vrdeport default|PORT[-PORT][,...]",
+    "VM vrdeproperty NAME=[VALUE]",
   ],
   about:
     "Controls a running VM. There is no agent in the guest: shutdown presses the ACPI power button and reboot types\n" +
@@ -163,7 +193,7 @@ function wholeNumber(text: string, min: number, max: number, refusal: (value: st
 
 /** VBoxManage's verbs that are not here. */
 const unavailable =
-  /^(savestate|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrde|vrdeport|vrdeproperty|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+  /^(savestate|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {
@@ -190,6 +220,17 @@ async function type(client: ControlClient, text: string, terminal: Terminal): Pr
   for (let at = 0; at < text.length; at += textPieceLength) {
     await client.request("keyboardputstring", { text: text.slice(at, at + textPieceLength) }, powerOffPatienceMs);
   }
+}
+
+/** Stores a change of the remote display and has the VM process take it over; whether it listens now. */
+async function changeRemoteDisplay(
+  client: ControlClient,
+  { settingsPath }: RunningMachine,
+  change: (vbox: VboxFile) => void,
+): Promise<boolean> {
+  editVbox(settingsPath, change);
+  const { listening } = await client.request("remotedisplay", {});
+  return listening !== undefined;
 }
 
 function none(args: readonly string[]): void {

@@ -12,6 +12,7 @@ import { adapters } from "./network-settings.ts";
 import { ports } from "./port-settings.ts";
 import { allAttachments, controllersOf, controllerTypeText } from "./storage-settings.ts";
 import type { VboxFile } from "./vbox-file.ts";
+import { remoteDisplayOf } from "./vrde-settings.ts";
 
 export interface SupportReport {
   readonly refused: readonly string[];
@@ -175,7 +176,11 @@ function checkHostSide(vbox: VboxFile, { warned }: Lists): void {
     [vbox.get(settings.autostartEnabled), "autostart"],
     [vbox.get(settings.clipboardMode) !== "disabled", "the shared clipboard"],
     [vbox.get(settings.dragAndDrop) !== "disabled", "drag and drop"],
-    [vbox.get(settings.vrde), "the remote display"],
+    [
+      vbox.get(settings.vrde) && remoteDisplayOf(vbox).password === "",
+      "the remote display: it needs a password (modifyvm --vrde-property VNCPassword=TEXT)",
+    ],
+    [vbox.get(settings.vrdeAuthType) !== "null", "the remote display's authentication type: the VNC password counts"],
     [vbox.get(settings.recording), "recording"],
     [vbox.get(settings.teleporter), "teleporting"],
     [vbox.get(settings.tracing), "tracing"],

@@ -31,6 +31,7 @@ const handlers: ControlHandlers = {
   pointer: none,
   screenshotpng: () => ({ png: "A".repeat(3_000_000) }),
   textscreen: () => null,
+  remotedisplay: none,
   statistics: none,
   registers: () => ({ text: "" }),
   counters: () => ({ counters: {} }),

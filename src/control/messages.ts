@@ -16,6 +16,13 @@ export type MachineProcessState =
   | "aborted"
   | "gurumeditation";
 
+/** The remote display (VNC) as it listens. */
+export interface RemoteDisplayStatus {
+  readonly port: number;
+  /** Viewers past their password. */
+  readonly clients: number;
+}
+
 export interface MachineStatus {
   readonly state: MachineProcessState;
   /** The VM's name as the process read it at start. */
@@ -25,6 +32,7 @@ export interface MachineStatus {
   readonly pid: number;
   /** Since the process started. */
   readonly uptimeMs: number;
+  readonly remoteDisplay?: RemoteDisplayStatus;
   readonly video?: { readonly width: number; readonly height: number; readonly bitsPerPixel: number };
 }
 
@@ -65,6 +73,8 @@ export interface ControlRequests {
   screenshotpng: { params: { readonly path?: string }; result: { readonly png?: string } };
   /** `null` in graphics modes. */
   textscreen: { params: Nothing; result: TextScreen | null };
+  /** The settings file has changed: the remote display is to be as it says. */
+  remotedisplay: { params: Nothing; result: { readonly listening?: RemoteDisplayStatus } };
   statistics: { params: Nothing; result: { readonly [name: string]: unknown } };
   registers: { params: Nothing; result: { readonly text: string } };
   /** What the machine's parts count. */

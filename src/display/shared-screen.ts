@@ -49,7 +49,7 @@ export class SharedScreen {
   #intervalMs = FASTEST_MS;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #eagerUntilMs = Number.NEGATIVE_INFINITY;
-  #isLooking = false;
+  #looking: Promise<void> | undefined;
   #cancel: (() => void) | undefined;
   /** Looks since the beginning, for tests and statistics. */
   looks = 0;
@@ -80,9 +80,19 @@ export class SharedScreen {
     };
   }
 
+  /** The picture is as new as viewers can expect. */
+  get isFresh(): boolean {
+    return this.#timer.nowMs() - this.#lastLookMs < FASTEST_MS;
+  }
+
+  /** Looks now, or waits for the look that is under way; viewers are told what has changed. */
+  refresh(): Promise<void> {
+    return this.#look();
+  }
+
   /** A viewer waits for news. */
   expect(): void {
-    if (this.#isLooking) return;
+    if (this.#looking !== undefined) return;
     const interval = this.#isEager ? EAGER_MS : this.#intervalMs;
     const delayMs = Math.max(0, this.#lastLookMs + interval - this.#timer.nowMs());
     this.#stop();
@@ -118,15 +128,18 @@ export class SharedScreen {
     this.#cancel = undefined;
   }
 
-  async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookOnce();
+    return this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
     const before = this.#frame;
     try {
       this.looks++;
       this.#frame = await this.#source.look();
     } finally {
-      this.#isLooking = false;
+      this.#looking = undefined;
       this.#lastLookMs = this.#timer.nowMs();
     }
     if (this.#source.leds !== this.#leds) {

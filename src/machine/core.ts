@@ -42,6 +42,7 @@ export interface MachineCore {
   readonly clock: MachineClock;
   readonly wallClock: WallClock;
   readonly memory: SharedGuestMemory;
+  readonly hostMemory: SharedArrayBuffer;
   /** Guest RAM, all of it, as bytes. */
   readonly ram: Uint8Array;
   readonly deviceMemory: DeviceMemoryAllocator;
@@ -95,6 +96,7 @@ export async function createCore(spec: MachineSpec, host: PcHost): Promise<Machi
     time,
     clock,
     wallClock: createWallClock(spec, host, clock),
+    hostMemory: shared.buffer as unknown as SharedArrayBuffer,
     memory: new SharedGuestMemory({ memory: shared, ramHostOffset: RAM, ramBytes, invalidateCode }),
     ram: new Uint8Array(shared.buffer, RAM, ramBytes),
     deviceMemory: new DeviceMemoryAllocator(shared, RAM + ramBytes),

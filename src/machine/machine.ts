@@ -8,7 +8,7 @@
  * Triple faults: a PC's chipset answers the shutdown cycle with a reset, which old systems use on purpose. Three of them
  * within a second of guest time are a guest that will never boot: the machine stops instead.
  */
-import type { DisplaySource, KeyboardSink, PointerSink } from "../backend-api/display.ts";
+import type { DisplaySource, KeyboardSink, PointerSink, TabletSink } from "../backend-api/display.ts";
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { CounterTree } from "../device-api/counters.ts";
@@ -49,6 +49,7 @@ export interface MachineFront {
   readonly display?: DisplaySource;
   readonly keyboard?: KeyboardSink;
   readonly pointer?: PointerSink;
+  readonly tablet?: TabletSink;
   powerButton?(): void;
   sleepButton?(): void;
 }
@@ -60,6 +61,8 @@ export interface MachineParts {
   readonly clock: MachineClock;
   readonly time: HostTimeSource | InstructionTimeSource;
   readonly memory: GuestMemory;
+  /** All of the machine's memory, for viewers on other threads. */
+  readonly hostMemory: SharedArrayBuffer;
   readonly ports: PortBus;
   readonly memoryBus: MemoryBus;
   readonly pci: PciBus;
@@ -93,6 +96,7 @@ export class Machine {
   readonly cpu: VirtualCpu;
   readonly clock: MachineClock;
   readonly memory: GuestMemory;
+  readonly hostMemory: SharedArrayBuffer;
   readonly ports: PortBus;
   readonly memoryBus: MemoryBus;
   readonly pci: PciBus;
@@ -112,6 +116,7 @@ export class Machine {
     this.cpu = parts.cpu;
     this.clock = parts.clock;
     this.memory = parts.memory;
+    this.hostMemory = parts.hostMemory;
     this.ports = parts.ports;
     this.memoryBus = parts.memoryBus;
     this.pci = parts.pci;

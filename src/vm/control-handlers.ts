@@ -56,6 +56,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
         sessionName,
         pid: process.pid,
         uptimeMs: Math.round(performance.now() - startedMs),
+        remoteDisplay: vm.console?.remoteDisplay,
       };
       if (state !== "running" && state !== "paused" && state !== "gurumeditation") return status;
       const { widthPixels, heightPixels, bitsPerPixel } = await vm.machine.request("videoMode");
@@ -145,7 +146,6 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       );
       return { columns, rows, lines, cursor };
     },
-    statistics: async () => ({ ...(await anyMachine().request("statistics")) }),
     counters: async () => ({ counters: await anyMachine().request("counters") }),
     registerset: async () => ({ registers: await anyMachine().request("registerSet") }),
     dumpcore: async (params) => {
@@ -181,6 +181,15 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       vm.metrics.isEnabled = fieldsOf(params).enabled === true;
       return {};
     },
+    remotedisplay: async () => {
+      await vm.applyRemoteDisplay();
+      return { listening: vm.console?.remoteDisplay };
+    },
+    statistics: async () => ({
+      ...(await anyMachine().request("statistics")),
+      viewers: vm.console?.viewers.count ?? 0,
+      ...vm.console?.viewers.work,
+    }),
     registers: async () => ({ text: await anyMachine().request("registers") }),
     mediumchange: async (params) => {
       const { place, path, format } = fieldsOf(params);

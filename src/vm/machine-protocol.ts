@@ -4,7 +4,7 @@
  * same port. Bulk streams (serial bytes, logs) go through shared byte rings.
  */
 import type { MessagePort } from "node:worker_threads";
-import type { TextCells } from "../backend-api/display.ts";
+import type { Scanout, TextCells } from "../backend-api/display.ts";
 import type { ResultCode } from "../config/result-codes.ts";
 import type { CounterTree } from "../device-api/counters.ts";
 import type { RegisterValues } from "../machine/registers.ts";
@@ -76,6 +76,17 @@ export interface ScreenImage {
   readonly rgba: Uint8Array;
 }
 
+/** What a viewer needs to know before it looks at video memory itself. */
+export interface ScreenState extends Scanout {
+  /** 0 × 0 while the screen is off, or of a machine without one. */
+  readonly widthPixels: number;
+  readonly heightPixels: number;
+  /** The keyboard's lights. */
+  readonly leds: number;
+  /** Pointers are to say where they are, not how far they have moved. */
+  readonly isPointerAbsolute: boolean;
+}
+
 /** Requests that the machine thread answers, between CPU budgets. */
 export interface MachineRequests {
   pause: { params: undefined; result: undefined };
@@ -89,6 +100,14 @@ export interface MachineRequests {
     params: { readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
     result: undefined;
   };
+  /** A place from 0 to 32767 on both axes. */
+  tablet: {
+    params: { readonly x: number; readonly y: number; readonly dz: number; readonly buttons: number };
+    result: undefined;
+  };
+  screenState: { params: undefined; result: ScreenState };
+  /** Draws into shared memory of just the right length, RGBA; false if it is not, as the size has changed. */
+  render: { params: { readonly target: SharedArrayBuffer }; result: boolean };
   screen: { params: undefined; result: ScreenImage };
   textScreen: { params: undefined; result: TextCells | undefined };
   /** Width, height and depth as the guest has set them; 0 in depth means text. */
@@ -127,7 +146,8 @@ export interface MachineDeath {
 /** From the machine thread. */
 export type MachineMessage =
   | { readonly reply: number; readonly result?: unknown; readonly error?: string }
-  | { readonly event: "ready" }
+  /** `memory`: all of the machine's, see ScreenState. */
+  | { readonly event: "ready"; readonly memory: SharedArrayBuffer }
   /** It cannot start, for a reason that a person can act on. */
   | { readonly event: "refused"; readonly message: string; readonly code?: ResultCode }
   | { readonly event: "reset" }

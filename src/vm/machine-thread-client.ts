@@ -51,6 +51,8 @@ export class MachineThreadClient {
   readonly ended: Promise<MachineOutcome>;
   /** The last picture, once `ended` has settled. */
   lastScreen: ScreenImage | undefined;
+  /** The machine's memory, all of it; set when the machine is ready. */
+  memory = new SharedArrayBuffer(0);
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #log: ByteRing;
@@ -85,8 +87,10 @@ export class MachineThreadClient {
     });
     this.#port.on("message", (message: MachineMessage) => {
       if ("reply" in message) this.#settle(message.reply, message.result, message.error);
-      else if (message.event === "ready") onReady();
-      else if (message.event === "reset") onReset?.();
+      else if (message.event === "ready") {
+        this.memory = message.memory;
+        onReady();
+      } else if (message.event === "reset") onReset?.();
       else if (message.event === "died") onDied?.(message.death);
       else if (message.event === "refused") this.#refusal = new MachineRefused(message.message, message.code);
       else {

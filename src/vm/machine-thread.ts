@@ -149,7 +149,7 @@ class MachineThread {
     const machine = this.#machine;
     machine.powerOn();
     if (startsPaused) machine.pause();
-    this.say({ event: "ready" });
+    this.say({ event: "ready", memory: machine.hostMemory });
     machine.loop.run();
     const outcome = this.#outcome;
     if (outcome !== undefined) this.say({ event: "ended", outcome, screen: screenOf(machine) });
@@ -214,6 +214,22 @@ class MachineThread {
       pointer: ({ dx, dy, dz, buttons }) => {
         if (front.pointer === undefined) throw new AnneauError("the machine has no pointing device");
         front.pointer.putRelative(dx, dy, dz, buttons);
+      },
+      tablet: ({ x, y, dz, buttons }) => {
+        front.tablet?.putAbsolute(x, y, dz, buttons);
+      },
+      screenState: () => ({
+        ...(front.display?.scanout() ?? { hostOffset: 0, lengthBytes: 0, revision: 0, phase: 0 }),
+        widthPixels: front.display?.widthPixels ?? 0,
+        heightPixels: front.display?.heightPixels ?? 0,
+        leds: front.keyboard?.leds ?? 0,
+        isPointerAbsolute: front.tablet?.isInUse ?? false,
+      }),
+      render: ({ target }) => {
+        const { display } = front;
+        if (display === undefined || display.widthPixels * display.heightPixels * 4 !== target.byteLength) return false;
+        display.renderRgba(new Uint8Array(target));
+        return true;
       },
       screen: () => {
         const screen = screenOf(machine);

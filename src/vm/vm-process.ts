@@ -16,6 +16,7 @@ import { defaultMetricSetup, metricSetupKey, parseMetricSetup } from "../control
 import { ControlServer } from "../control/server.ts";
 import { socketPathOf } from "../control/socket-path.ts";
 import type { OwnerLock } from "../disk/owner-lock.ts";
+import { MachineConsole } from "./console.ts";
 import { controlHandlers } from "./control-handlers.ts";
 import { LogFile } from "./log-file.ts";
 import type { MachineOutcome } from "./machine-protocol.ts";
@@ -54,6 +55,7 @@ export class VmProcess {
   #state: MachineProcessState = "starting";
   #machine: MachineThreadClient | undefined;
   #control: ControlServer | undefined;
+  #console: MachineConsole | undefined;
   #uarts: UartHost[] = [];
   #unplugs: Unplug[] = [];
   #settleDone: (code: number) => void = () => {};
@@ -106,6 +108,16 @@ export class VmProcess {
     if (this.#machine === undefined || !["running", "paused", "gurumeditation"].includes(this.#state))
       throw new AnneauError(`the machine is not running (${this.#state})`);
     return this.#machine;
+  }
+
+  /** Who looks at the machine and how; once it runs. */
+  get console(): MachineConsole | undefined {
+    return this.#console;
+  }
+
+  /** The settings of the remote display as they are now in the settings file. */
+  async applyRemoteDisplay(): Promise<void> {
+    await this.#console?.applyRemoteDisplay(loadVbox(this.#settingsPath));
   }
 
   async pause(): Promise<void> {
@@ -193,6 +205,7 @@ export class VmProcess {
         log.error(`the guest died: ${cause}\n${registers}`);
       },
     });
+    this.#console = await MachineConsole.open(vbox, this.#machine, log);
     this.#watch = setInterval(() => this.#watchSettings(), WATCH_MS);
     this.#state = options.startPaused ? "paused" : "running";
     log.info(`the machine is ${this.#state}`);
@@ -249,6 +262,7 @@ export class VmProcess {
     } catch (error) {
       this.log.error(`the end is not on record: ${(error as Error).message}`);
     }
+    await this.#console?.close();
     for (const uart of this.#uarts) await uart.close();
     for (const unplug of this.#unplugs.splice(0)) unplug();
     this.#state = state;
@@ -265,6 +279,7 @@ export class VmProcess {
     clearInterval(this.#watch);
     this.metrics.close();
     for (const unplug of this.#unplugs.splice(0)) unplug();
+    await this.#console?.close();
     await this.#control?.close();
     this.#control = undefined;
     this.log.close();

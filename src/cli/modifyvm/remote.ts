@@ -5,7 +5,7 @@ import { settings } from "../../config/machine-settings.ts";
 import { fileError } from "../../config/result-codes.ts";
 import { ensure } from "../../config/settings-file.ts";
 import type { VboxFile } from "../../config/vbox-file.ts";
-import { setVrdeProperty } from "../../config/vrde-settings.ts";
+import { isPortList, setVrdeProperty } from "../../config/vrde-settings.ts";
 import { UsageError } from "../errors.ts";
 import { type ParsedOption, parseOnOff } from "../options.ts";
 import { choice, custom, inGroup, invalid, invalidArgument, onOff, plainNumber, text } from "./option.ts";
@@ -14,31 +14,37 @@ const maximum = 2 ** 31 - 1;
 const stored = { status: "stored" } as const;
 
 export const remoteOptions = inGroup("Remote display", [
-  onOff("vrde vrdp", settings.vrde, { status: "warned" }),
+  onOff("vrde vrdp", settings.vrde, {
+    status: "warned",
+    note: "VNC, not RDP; works with a password (`--vrde-property VNCPassword=…`), without one nothing listens",
+  }),
   custom(
     "vrde-port vrdeport vrdpport vrdp-port",
     "text",
     (vbox, option) => {
-      const isPorts = /^(default|[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)$/.test(option.values[0]);
-      if (!isPorts) throw invalidArgument(option);
+      if (!isPortList(option.values[0])) throw invalidArgument(option);
       setVrdeProperty(vbox, "TCP/Ports", option.values[0] === "default" ? "0" : option.values[0]);
     },
-    { ...stored, example: ["5901"] },
+    { status: "works", example: ["5901"] },
   ),
   custom(
     "vrde-address vrdeaddress vrdpaddress vrdp-address",
     "text",
     (vbox, { values }) => setVrdeProperty(vbox, "TCP/Address", values[0]),
-    { ...stored, example: ["127.0.0.1"] },
+    { status: "works", example: ["127.0.0.1"], note: "127.0.0.1 if not set" },
   ),
-  choice("vrde-auth-type vrdeauthtype vrdpauthtype", settings.vrdeAuthType, { ...stored, example: ["external"] }),
+  choice("vrde-auth-type vrdeauthtype vrdpauthtype", settings.vrdeAuthType, {
+    status: "warned",
+    example: ["external"],
+    note: "the VNC password counts, with `null` too",
+  }),
   text("vrde-auth-library vrdeauthlibrary", settings.vrdeAuthLibrary, {
     ...stored,
     emptyWord: "default",
     example: ["VBoxAuthSimple"],
   }),
-  onOff("vrde-multi-con vrdemulticon vrdpmulticon", settings.vrdeMultiCon, stored),
-  onOff("vrde-reuse-con vrdereusecon vrdpreusecon", settings.vrdeReuseCon, stored),
+  onOff("vrde-multi-con vrdemulticon vrdpmulticon", settings.vrdeMultiCon, { status: "works" }),
+  onOff("vrde-reuse-con vrdereusecon vrdpreusecon", settings.vrdeReuseCon, { status: "works" }),
   custom(
     "vrde-video-channel vrdevideochannel vrdpvideochannel",
     "onoff",
@@ -63,7 +69,7 @@ export const remoteOptions = inGroup("Remote display", [
       if (equals <= 0) throw new UsageError(`Invalid argument format for option '${typed}': '${values[0]}'`);
       setVrdeProperty(vbox, values[0].slice(0, equals), values[0].slice(equals + 1));
     },
-    { ...stored, example: ["VNCPassword=secret"] },
+    { status: "works", example: ["VNCPassword=secret"], note: "VNC compares the first eight characters" },
   ),
   text("vrde-extpack vrdeextpack", settings.vrdeExtPack, { ...stored, emptyWord: "default", example: ["VNC"] }),
 ]);

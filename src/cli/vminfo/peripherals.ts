@@ -3,7 +3,7 @@ import { labelOf, settings } from "../../config/machine-settings.ts";
 import { type Port, ports, type UartMode } from "../../config/port-settings.ts";
 import { parseUuid } from "../../config/uuid.ts";
 import type { VboxFile } from "../../config/vbox-file.ts";
-import { vrdeProperties, vrdeProperty } from "../../config/vrde-settings.ts";
+import { DEFAULT_VRDE_ADDRESS, DEFAULT_VRDE_PORT, vrdeProperties, vrdeProperty } from "../../config/vrde-settings.ts";
 import type { XmlElement } from "../../config/xml.ts";
 import { limits } from "../../spec/machine-spec.ts";
 import type { LiveStatus } from "../live-machine.ts";
@@ -94,20 +94,20 @@ export function reportSession(report: InfoReport, live: LiveStatus | undefined):
   report.human(`${padded("Video mode:")}${width}x${height}x${bitsPerPixel} at 0,0 enabled`);
 }
 
-export function reportRemoteDisplay(report: InfoReport, vbox: VboxFile): void {
+export function reportRemoteDisplay(report: InfoReport, vbox: VboxFile, live: LiveStatus | undefined): void {
   if (!vbox.get(settings.vrde)) {
     report.flag("vrde", "VRDE:", false);
     return;
   }
-  const ports_ = vrdeProperty(vbox, "TCP/Ports") ?? "3389";
-  const address = vrdeProperty(vbox, "TCP/Address") ?? "0.0.0.0";
+  const ports_ = vrdeProperty(vbox, "TCP/Ports") ?? String(DEFAULT_VRDE_PORT);
+  const address = vrdeProperty(vbox, "TCP/Address") ?? DEFAULT_VRDE_ADDRESS;
   const authType = vbox.get(settings.vrdeAuthType);
   const [multi, reuse] = [onOff(vbox.get(settings.vrdeMultiCon)), onOff(vbox.get(settings.vrdeReuseCon))];
   const channel = vrdeProperty(vbox, "VideoChannel/Enabled");
   const isVideo = channel !== undefined && /^(1|true)$/i.test(channel);
   const quality = vrdeProperty(vbox, "VideoChannel/Quality") ?? "75";
   report.machine('vrde="on"');
-  report.machine("vrdeport=-1");
+  report.machine(`vrdeport=${live?.remoteDisplay?.port ?? -1}`);
   report.machine(`vrdeports="${escapeValue(ports_)}"`);
   report.machine(`vrdeaddress="${escapeValue(address)}"`);
   report.machine(`vrdeauthtype="${authType}"`);
@@ -123,6 +123,15 @@ export function reportRemoteDisplay(report: InfoReport, vbox: VboxFile): void {
     report.machine(`vrdeproperty[${name}]="${escapeValue(value)}"`);
     report.human(`${padded("VRDE property:")}${name} = "${value}"`);
   }
+}
+
+/** Who is connected, of a running VM. */
+export function reportConnections(report: InfoReport, live: LiveStatus | undefined): void {
+  if (live === undefined) return;
+  const clients = live.remoteDisplay?.clients ?? 0;
+  report.machine(`VRDEActiveConnection="${onOff(clients > 0)}"`);
+  report.machine(`VRDEClients=${clients}`);
+  report.human(`${padded("VRDE Connection:")}${clients > 0 ? "active" : "not active"}`);
 }
 
 export function reportUsb(report: InfoReport, vbox: VboxFile): void {

@@ -7,6 +7,7 @@ import { reportNetwork } from "./network.ts";
 import {
   reportAudio,
   reportBandwidthGroups,
+  reportConnections,
   reportDescription,
   reportGuest,
   reportInput,
@@ -39,10 +40,11 @@ export function machineReport(
   reportPorts(report, vbox);
   reportAudio(report, vbox);
   reportSession(report, live);
-  reportRemoteDisplay(report, vbox);
+  reportRemoteDisplay(report, vbox, live);
   reportUsb(report, vbox);
   reportBandwidthGroups(report, vbox);
   reportSharedFolders(report, vbox);
+  reportConnections(report, live);
   reportRecording(report, vbox);
   reportDescription(report, vbox);
   reportSnapshots(report, vbox);

@@ -20,8 +20,6 @@ export interface Ps2Device extends Device {
   readonly keyboard: KeyboardSink;
   /** x to the right, y down, wheel towards the person; buttons bits 3 and 4 are the fourth and fifth. */
   readonly pointer: PointerSink;
-  /** What the guest lights: bit 0 scroll lock, 1 num lock, 2 caps lock. */
-  readonly leds: number;
 }
 
 export function createPs2(config: Ps2Config): Ps2Device {
@@ -53,11 +51,13 @@ export function createPs2(config: Ps2Config): Ps2Device {
       );
     },
     reset: () => controller.reset(),
-    keyboard: { putScancode: (byte) => controller.keyboard.putScancode(byte) },
-    pointer: { putRelative: (dx, dy, dz, buttons) => controller.mouse.putRelative(dx, dy, dz, buttons) },
-    get leds() {
-      return controller.keyboard.leds;
+    keyboard: {
+      putScancode: (byte) => controller.keyboard.putScancode(byte),
+      get leds() {
+        return controller.keyboard.leds;
+      },
     },
+    pointer: { putRelative: (dx, dy, dz, buttons) => controller.mouse.putRelative(dx, dy, dz, buttons) },
     save: () => ({ kind, version: 1, data: controller.save() }),
     load: (leaf) => controller.load(StateReader.open(leaf, kind, 1)),
   };

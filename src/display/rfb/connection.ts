@@ -91,6 +91,7 @@ export class RfbConnection implements ScreenViewer {
   #isClosed = false;
   #isHandshaking = true;
   #isSending = false;
+  #isRefreshing = false;
   #isRequested = false;
   #isContinuous = false;
   #hasNewSize = false;
@@ -265,6 +266,10 @@ export class RfbConnection implements ScreenViewer {
   #sendUpdate(move?: Move): void {
     if (!this.#canSend) return;
     const { screen } = this.#options;
+    if (move === undefined && !this.#damage.isEmpty && !screen.isFresh) {
+      void this.#sendFresh();
+      return;
+    }
     const update = new UpdateWriter();
     const isResize = this.#putSize(update);
     this.#putState(update);
@@ -282,6 +287,15 @@ export class RfbConnection implements ScreenViewer {
     }
     this.#isRequested = false;
     void this.#finish(update);
+  }
+
+  /** What is owed may have been drawn over meanwhile: looks again first. */
+  async #sendFresh(): Promise<void> {
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    await this.#options.screen.refresh();
+    this.#isRefreshing = false;
+    this.#sendUpdate();
   }
 
   async #finish(update: UpdateWriter): Promise<void> {
