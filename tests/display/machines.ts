@@ -57,7 +57,7 @@ export async function drawOnOurs(
 ): Promise<Shot[]> {
   const pc = await TestPc.start({
     disks: { "0.0": new MemoryMedium(disk.slice()) },
-    spec: { ramMiB: 32, vramMiB: 16, cpu: { pae: true, nx: false, engine } },
+    spec: { ramMiB: 32, vramMiB: 64, cpu: { pae: true, nx: false, engine } },
   });
   const shots: Shot[] = [];
   for (let index = 0; index < count; index++) {
@@ -92,7 +92,19 @@ export async function drawOnQemu(disk: Uint8Array, count: number): Promise<Shot[
   const qemu = spawn(
     "qemu-system-i386",
     [
-      ...["-machine", "pc,accel=tcg", "-m", "32", "-nodefaults", "-display", "none", "-vga", "std"],
+      ...[
+        "-machine",
+        "pc,accel=tcg",
+        "-m",
+        "32",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-vga",
+        "std",
+        "-global",
+        "VGA.vgamem_mb=64",
+      ],
       ...["-drive", `file=${image},format=raw,if=ide`, "-serial", "stdio"],
       ...["-chardev", `socket,id=monitor,path=${monitorPath},server=on,wait=off`, "-mon", "chardev=monitor"],
     ],

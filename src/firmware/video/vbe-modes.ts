@@ -110,6 +110,21 @@ export const vbeModes: readonly VbeMode[] = [
     [0x173, 24],
     [0x174, 32],
   ]),
+  ...series(2560, 1440, [
+    [0x175, 16],
+    [0x176, 24],
+    [0x177, 32],
+  ]),
+  ...series(2560, 1600, [
+    [0x178, 16],
+    [0x179, 24],
+    [0x17a, 32],
+  ]),
+  ...series(3840, 2160, [
+    [0x17b, 16],
+    [0x17c, 24],
+    [0x17d, 32],
+  ]),
 ];
 
 /** Bytes of a line, of one plane in 4-bit modes. */
