@@ -56,6 +56,17 @@ async function serve(handle: (socket: Socket) => void): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** A port that nobody has; whoever binds it first has it. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 test("30 MB down and 30 MB up through real sockets arrive whole", async () => {
@@ -144,11 +155,7 @@ test("1,000 short connections, 50 at a time", async () => {
 
 test("a port that nobody serves is refused; the host's loopback is, unless it is allowed", async () => {
   const port = await serve((socket) => socket.end("secret"));
-  const closedServer = createServer();
-  closedServer.listen(0, "127.0.0.1");
-  await once(closedServer, "listening");
-  const closedPort = (closedServer.address() as AddressInfo).port;
-  closedServer.close();
+  const closedPort = await freePort();
   const open = guestWith({ localhostReachable: true });
   const nobody = open.connect("10.0.2.2", closedPort, 40_000);
   await until(open, () => nobody.state === "refused");
@@ -188,7 +195,7 @@ test("TCP through a forwarded port that is added and removed while the guest run
   const guest = guestWith();
   guest.accepts.set(22, (connection) => connection.write(new TextEncoder().encode("SSH-2.0-guest\r\n")));
   guest.askFor(ip("10.0.2.2"));
-  const port = 20_000 + Math.floor(Math.random() * 10_000);
+  const port = await freePort();
   const rule = {
     name: "ssh",
     protocol: "tcp",
@@ -228,7 +235,7 @@ test("UDP both ways: to a server, and through a forwarded port", async () => {
   await until(guest, () => guest.datagrams.length > 0);
   expect(new TextDecoder().decode(guest.datagrams[0].data)).toBe("echo hello");
   expect(guest.datagrams[0]).toMatchObject({ source: ip("10.0.2.2"), sourcePort: server.address().port, port: 5000 });
-  const port = 30_000 + Math.floor(Math.random() * 10_000);
+  const port = await freePort();
   await guest.nat.addForwarding({
     name: "dns",
     protocol: "udp",
