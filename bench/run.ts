@@ -24,11 +24,13 @@ const usage = `usage: npm run bench -- [OPTIONS]
   --permille N            kernels at this share of their size (1000)
   --anneau [LABEL=]PATH   bin/anneau of a build; repeat it to compare builds
   --anneau-flags TEXT     more words for 'anneau run'
+  --append TEXT           more words on the guest kernel's command line
   --profile FOLDER        CPU profiles of Anneau's threads go there, and what they show is printed for each kernel
   --json FILE             all measurements
   --patience SECONDS      for one kernel on one peer (600)
   --list                  names the kernels and the peers
-A complete run (none of --only, --peers, --quick, --permille, --anneau, --anneau-flags, --profile) writes docs/benchmarks.md.`;
+A complete run (none of --only, --peers, --quick, --permille, --anneau, --anneau-flags, --append,
+--profile) writes docs/benchmarks.md.`;
 
 const { values } = parseArgs({
   options: {
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     permille: { type: "string" },
     anneau: { type: "string", multiple: true },
     "anneau-flags": { type: "string" },
+    append: { type: "string" },
     profile: { type: "string" },
     json: { type: "string" },
     patience: { type: "string" },
@@ -57,7 +60,7 @@ function count(text: string | undefined, normally: number): number {
 }
 
 async function main(): Promise<void> {
-  const partial = ["only", "peers", "permille", "anneau", "anneau-flags", "profile"] as const;
+  const partial = ["only", "peers", "permille", "anneau", "anneau-flags", "append", "profile"] as const;
   const isComplete = !values.quick && partial.every((name) => values[name] === undefined);
   const chosen = selectKernels(words(values.only, ","));
   const names = values.peers === undefined ? peerNames : words(values.peers, ",");
@@ -74,7 +77,8 @@ async function main(): Promise<void> {
   const onProgress = (text: string) => console.error(text);
 
   const permille = count(values.permille, 1000);
-  const result = await runSuite({ kernels: chosen, peers, rounds, permille, patienceSeconds, onProgress });
+  const append = values.append;
+  const result = await runSuite({ kernels: chosen, peers, rounds, permille, append, patienceSeconds, onProgress });
   // Idle time takes half a minute per peer and round.
   const machines =
     isComplete || values.machines

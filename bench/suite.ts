@@ -17,6 +17,8 @@ export interface SuiteOptions {
   readonly rounds: number;
   /** Share of the full size. */
   readonly permille: number;
+  /** More words on the guest kernel's command line. */
+  readonly append?: string;
   /** For one kernel on one peer, and for a boot. */
   readonly patienceSeconds: number;
   readonly onProgress?: (text: string) => void;
@@ -36,13 +38,13 @@ export const kernelWords =
   "console=ttyS0,115200 quiet panic=-1 cryptomgr.notests initcall_blacklist=load_system_certificate_list";
 
 /** The files for the given kernels, below `folder`. */
-export async function prepareGuest(kernels: readonly Kernel[], folder: string): Promise<GuestFiles> {
+export async function prepareGuest(kernels: readonly Kernel[], folder: string, append = ""): Promise<GuestFiles> {
   const initrd = join(folder, "initrd");
   const root = join(folder, "root");
   await writeInitramfs(kernels, initrd);
   await writeRoot(kernels, root);
   const kernel = join(await linuxGuest(), "vmlinuz");
-  return { guest: { kernel, initrd, append: kernelWords, memoryMiB: 256 }, root };
+  return { guest: { kernel, initrd, append: `${kernelWords} ${append}`.trimEnd(), memoryMiB: 256 }, root };
 }
 
 /** All rounds. A peer that fails at a kernel is started again for the next one. */
@@ -64,7 +66,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     else await guest.kill();
   };
   try {
-    const files = await prepareGuest(kernels, folder);
+    const files = await prepareGuest(kernels, folder, options.append);
     const boot = async (peer: Peer): Promise<BenchGuest> => {
       const guest = new BenchGuest(peer.startKernels(files));
       guests.set(peer, guest);
