@@ -1,4 +1,5 @@
 /** The figures of a run as one Markdown table, and as docs/benchmarks.md. */
+import type { Measurement } from "./guest.ts";
 import { classes, type Kernel } from "./kernels.ts";
 import { LOOP_INSTRUCTIONS, type MachineFigures } from "./machine-figures.ts";
 import { BASELINE, type Peer } from "./peers.ts";
@@ -25,8 +26,10 @@ interface Ratio {
   readonly cpu: number;
 }
 
-/** The kernel counts CPU time in these steps: less is taken for half of one. */
-const CPU_STEP_SECONDS = 0.01;
+/** The host counts CPU time in steps of 10 ms: less is taken for half of one. */
+const LEAST_CPU_SECONDS = 0.005;
+/** Marks that are read in one piece have no time between them. */
+const LEAST_WALL_SECONDS = 0.0001;
 
 /** Ratios are relative to qemu-system-x86_64, or to the first peer when that one is not there. */
 export class Report {
@@ -58,7 +61,8 @@ export class Report {
       const other = base[round];
       return one === undefined || other === undefined ? [] : [{ one, other }];
     });
-    const cpu = ({ cpuSeconds }: { cpuSeconds: number }) => Math.max(cpuSeconds, CPU_STEP_SECONDS / 2);
+    const wall = (one: Measurement) => Math.max(one.wallSeconds, LEAST_WALL_SECONDS);
+    const cpu = (one: Measurement) => Math.max(one.cpuSeconds, LEAST_CPU_SECONDS);
     return {
       wallSeconds: median(good.map((one) => one.wallSeconds)),
       cpuSeconds: median(good.map((one) => one.cpuSeconds)),
@@ -66,7 +70,7 @@ export class Report {
         pairs.length === 0
           ? undefined
           : {
-              wall: median(pairs.map(({ one, other }) => one.wallSeconds / other.wallSeconds)),
+              wall: median(pairs.map(({ one, other }) => wall(one) / wall(other))),
               cpu: median(pairs.map(({ one, other }) => cpu(one) / cpu(other))),
             },
     };
