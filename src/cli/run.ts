@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { noneLeft } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { option, type ParsedArguments, parseArguments } from "./options.ts";
+import { parseRunNic } from "./run-nic.ts";
 import { parseTrace } from "./trace.ts";
 
 const specs = [
@@ -26,6 +27,7 @@ const specs = [
   option("log", "text"),
   option("triple-fault", "text"),
   option("engine", "text"),
+  option("nic", "text"),
   option("ioapic", "text"),
   option("read-only", "switch"),
   option("deterministic", "switch"),
@@ -38,12 +40,13 @@ export const command: Command = {
     "[--kernel=FILE [--initrd=FILE] [--append=TEXT]] [--bios=FILE] [--boot=LETTERS]",
     "[--serial=stdio|none|file:PATH] [--display=none|text|png:FILE]",
     "[--trace=LIST] [--log=FILE] [--statistics] [--deterministic] [--triple-fault=stop|reset]",
-    "[--engine=interpreter|translator] [--ioapic=on|off]",
+    "[--engine=interpreter|translator] [--nic=MODEL[,WORD]...]... [--ioapic=on|off]",
   ],
   about:
     "Runs a machine in the foreground, without a settings file, its first serial port on the terminal. Ctrl-A X ends it, " +
     "Ctrl-A A types a Ctrl-A. --boot takes letters in order: a floppy, c disk, d DVD. SIGUSR1 writes the picture of " +
-    "--display=png:FILE, as does the end. The exit code is 0 when the guest switches off, 1 when it dies.",
+    "--display=png:FILE, as does the end. --nic is a network card on NAT; words: net=nat|null|intnet:NAME, mac=, cable=off, " +
+    "host-loopback, forward=tcp:HOSTPORT:GUESTPORT, trace=FILE. The exit code is 0 when the guest switches off, 1 when it dies.",
   run(args) {
     const parsed = parseArguments(args, specs);
     noneLeft(parsed.positionals);
@@ -70,6 +73,7 @@ export const command: Command = {
       append: parsed.text("append"),
       bios: parsed.text("bios"),
       bootOrder: parseBootOrder(parsed.text("boot")),
+      nics: parsed.options.filter(({ name }) => name === "nic").map(({ values }, i) => parseRunNic(values[0], i)),
       hasSerial: serial.kind !== "none",
       hasGraphics: true,
       hasIoApic: parseOnOff("ioapic", parsed.text("ioapic") ?? "on"),

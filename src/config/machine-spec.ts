@@ -2,16 +2,24 @@
  * From a .vbox file to the machine: the MachineSpec, what is behind each drive, port and adapter, and what of the
  * settings is not carried out. Read by the VM process; nothing is opened here.
  */
-import { resolve } from "node:path";
-import type { BootPosition, IdeDriveSpec, MachineSpec, NicSpec, UartSpec } from "../spec/machine-spec.ts";
+import { join, resolve } from "node:path";
+import {
+  type BootPosition,
+  type IdeDriveSpec,
+  type MachineSpec,
+  type NicSpec,
+  nicModels,
+  type UartSpec,
+} from "../spec/machine-spec.ts";
 import { bootOrder } from "./boot-order.ts";
 import { settings } from "./machine-settings.ts";
 import { MediaIndex, type MediumKind } from "./media-registry.ts";
-import { type Adapter, adapters, type ForwardingRule } from "./network-settings.ts";
+import { Adapter, adapters } from "./network-settings.ts";
+import { attachmentOf, type NicAttachment } from "./nic-attachments.ts";
 import { type Port, ports, type UartMode } from "./port-settings.ts";
 import { ResultError } from "./result-codes.ts";
 import { type Attachment, attachmentsOf, controllersOf } from "./storage-settings.ts";
-import { carriedOut, type SupportReport, supportOf } from "./support.ts";
+import { type SupportReport, supportOf } from "./support.ts";
 import type { VboxFile } from "./vbox-file.ts";
 
 /** An image for a drive. */
@@ -34,13 +42,14 @@ export interface FloppyDescription {
   readonly medium?: MediumDescription;
 }
 
-/** What a network adapter is attached to. */
+/** A network card, by index of spec.nics. */
 export interface NicDescription {
   readonly slot: number;
-  /** modifyvm's word; undefined: nothing. */
-  readonly attachment: string | undefined;
-  readonly forwarding: readonly ForwardingRule[];
-  readonly natNetwork: string | undefined;
+  readonly attachment: NicAttachment;
+  readonly macAddress: string;
+  readonly cableConnected: boolean;
+  /** Absolute path of the trace, if it is on. */
+  readonly traceFile: string | undefined;
 }
 
 export interface MachineDescription {
@@ -68,7 +77,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
   const floppyAttachments = floppyController ? attachmentsOf(floppyController) : [];
   const serial = ports(vbox, "UART");
   const usedSerial = serial.slice(0, serial.findLastIndex(({ isEnabled }) => isEnabled) + 1);
-  const supportedNics = carriedOut.hasNetwork ? adapters(vbox).filter(isSupported) : [];
+  const nics = adapters(vbox).flatMap((adapter) => nicSpec(adapter) ?? []);
   const osTypeId = vbox.get(settings.osType);
   // One without the other makes systems stumble.
   const hasApics = vbox.get(settings.ioapic) && vbox.get(settings.apic);
@@ -98,7 +107,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     floppy: floppyController && { drives: floppyAttachments.map(({ device }) => bit(device)) },
     uarts: usedSerial.map(uartSpec),
     parallels: [],
-    nics: supportedNics.map(nicSpec),
+    nics,
   };
   return {
     spec,
@@ -108,7 +117,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
       medium: mediumOf(attachment, index),
     })),
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
-    nics: supportedNics.map(nicDescription),
+    nics: nics.map(({ slot }) => nicDescription(new Adapter(vbox, slot), vbox)),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
     executionCap: Math.min(100, Math.max(1, vbox.get(settings.cpuExecutionCap))),
     processPriority: vbox.get(settings.processPriority),
@@ -159,22 +168,23 @@ function absoluteMode(mode: UartMode, folder: string): UartMode {
   return isFile && process.platform !== "win32" ? { ...mode, path: resolve(folder, mode.path) } : mode;
 }
 
-function isSupported(adapter: Adapter): boolean {
-  const types: readonly string[] = carriedOut.nicTypes;
-  return adapter.isEnabled && types.includes(adapter.type);
+/** undefined: switched off, or a model that there is not. */
+function nicSpec(adapter: Adapter): NicSpec | undefined {
+  const model = nicModels.find((known) => known === adapter.type);
+  if (!adapter.isEnabled || model === undefined) return undefined;
+  const { slot, macAddress, isCableConnected } = adapter;
+  return { slot, model, macAddress, cableConnected: isCableConnected };
 }
 
-function nicSpec(adapter: Adapter): NicSpec {
-  const { slot, type, macAddress, isCableConnected } = adapter;
-  return { slot, model: type, macAddress, cableConnected: isCableConnected };
-}
-
-function nicDescription(adapter: Adapter): NicDescription {
-  const network = adapter.natValue("", "network", "");
+function nicDescription(adapter: Adapter, vbox: VboxFile): NicDescription {
+  const { slot, macAddress, isCableConnected } = adapter;
+  const isTraced = adapter.attribute("trace", "false") === "true";
+  const traceFile = adapter.attribute("tracefile", "") || join(vbox.logFolder, `nic${slot + 1}.pcap`);
   return {
-    slot: adapter.slot,
-    attachment: adapter.mode?.cli,
-    forwarding: adapter.mode?.cli === "nat" ? adapter.forwarding() : [],
-    natNetwork: network === "" ? undefined : network,
+    slot,
+    attachment: attachmentOf(adapter, vbox.name),
+    macAddress,
+    cableConnected: isCableConnected,
+    traceFile: isTraced ? resolve(vbox.folder, traceFile) : undefined,
   };
 }

@@ -4,11 +4,12 @@
  * (hardware virtualisation, other front ends …). modifyvm's table and docs/vboxmanage.md say the same per option; a test
  * holds them together.
  */
-import { limits } from "../spec/machine-spec.ts";
+import { limits, nicModels } from "../spec/machine-spec.ts";
 import { hostMemory } from "./host-memory.ts";
 import { labelOf, type Setting, settings } from "./machine-settings.ts";
 import type { MediaIndex } from "./media-registry.ts";
 import { adapters } from "./network-settings.ts";
+import { attachmentOf } from "./nic-attachments.ts";
 import { ports } from "./port-settings.ts";
 import { allAttachments, controllersOf, controllerTypeText } from "./storage-settings.ts";
 import type { VboxFile } from "./vbox-file.ts";
@@ -22,12 +23,10 @@ export interface SupportReport {
 /** What the machine has today; grows with the devices. */
 export const carriedOut = {
   buses: ["ide", "floppy"],
-  nicTypes: ["Am79C970A", "Am79C973"],
-  nicAttachments: ["nat"],
+  nicTypes: nicModels,
   hasParallelPorts: false,
   hasAudio: false,
   hasUsb: false,
-  hasNetwork: false,
 } as const;
 
 const UART_PORTS = 8;
@@ -119,24 +118,15 @@ function checkStorage(vbox: VboxFile, index: MediaIndex | undefined, { refused, 
   }
 }
 
-function checkNetwork(vbox: VboxFile, { warned }: Lists): void {
+function checkNetwork(vbox: VboxFile, { refused, warned }: Lists): void {
   const types: readonly string[] = carriedOut.nicTypes;
-  const attachments: readonly string[] = carriedOut.nicAttachments;
   for (const adapter of adapters(vbox)) {
     if (!adapter.isEnabled) continue;
     const name = `network adapter ${adapter.slot + 1}`;
-    const { mode } = adapter;
-    if (!carriedOut.hasNetwork) {
-      warned.push(`${name}: the guest has no network yet`);
-      continue;
-    }
     if (!types.includes(adapter.type)) warned.push(`${name}: the guest has no ${adapter.type}`);
-    if (mode && !attachments.includes(mode.cli)) warned.push(`${name}: the attachment ${mode.label} has no network`);
+    const attachment = attachmentOf(adapter, vbox.name);
+    if (attachment.kind === "unavailable") refused.push(attachment.why);
     if (adapter.attribute("bandwidthGroup", "") !== "") warned.push(`${name}: the bandwidth limit`);
-    if (adapter.attribute("trace", "false") === "true") warned.push(`${name}: the trace`);
-    if (mode?.cli !== "nat") continue;
-    if (adapter.natValue("", "hostip", "") !== "") warned.push(`${name}: the address that NAT binds to`);
-    if (adapter.nat?.element("TFTP")) warned.push(`${name}: TFTP settings`);
   }
 }
 

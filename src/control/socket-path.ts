@@ -14,8 +14,12 @@ const MAX_PATH_BYTES = 100;
 /** The socket of the VM with that UUID in the caller's registry. Makes nothing. */
 export function socketPathOf(uuid: string): string {
   // VMs of different registries may share a UUID (copies): the registry is part of the name.
-  const registry = process.env.VBOX_USER_HOME ?? "";
-  const name = createHash("sha256").update(`${uuid}\0${registry}`).digest("hex").slice(0, 24);
+  return socketPathNamed(`${uuid}\0${process.env.VBOX_USER_HOME ?? ""}`);
+}
+
+/** A socket for whatever `key` says, of any length. Makes nothing. */
+export function socketPathNamed(key: string): string {
+  const name = createHash("sha256").update(key).digest("hex").slice(0, 24);
   const path = join(socketFolder(), `${name}.sock`);
   if (Buffer.byteLength(path) > MAX_PATH_BYTES)
     throw new AnneauError(`the folder for control sockets has too long a name: '${path}'`);

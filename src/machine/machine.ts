@@ -52,6 +52,8 @@ export interface MachineFront {
   readonly tablet?: TabletSink;
   powerButton?(): void;
   sleepButton?(): void;
+  /** Cable of a network card, by index of spec.nics. */
+  setCableConnected?(index: number, isConnected: boolean): void;
 }
 
 /** The assembled parts, in the order of their reset and of their saved state. */

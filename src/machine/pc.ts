@@ -5,6 +5,7 @@
  */
 import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
 import type { CharBackend } from "../backend-api/char.ts";
+import type { NetBackend } from "../backend-api/net.ts";
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { RAM } from "../cpu/layout.ts";
@@ -23,6 +24,7 @@ import type { DeviceMemoryAllocator } from "./device-memory.ts";
 import { createInterrupts } from "./interrupts.ts";
 import { Machine, type MachineFront, type MachineOwner } from "./machine.ts";
 import type { MemoryBus } from "./memory-bus.ts";
+import { createNetworkCards } from "./network-cards.ts";
 import { PciBus } from "./pci-bus.ts";
 import { memoryState, type Saveable } from "./saved-state.ts";
 import { ShadowRam } from "./shadow-ram.ts";
@@ -43,6 +45,8 @@ export interface MachineBackends {
   floppy(drive: 0 | 1): MediumSlot | undefined;
   /** By index of spec.uarts. */
   uart(index: number): CharBackend | undefined;
+  /** By index of spec.nics; without one nothing answers at the other end of the cable. */
+  nic(index: number): NetBackend | undefined;
 }
 
 export interface PcHost extends MachineOwner {
@@ -117,6 +121,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const bootDrives: BootDrive[] = [];
   const floppy = createFloppy(spec, backends, bootDrives, dma.channel(2));
   const storage = [...floppy, ...createIde(spec, backends, bootDrives)];
+  const networkCards = createNetworkCards(spec.nics, (index) => backends.nic(index));
 
   // Firmware, whose video ROM is also the graphics card's; a user's BIOS brings its own services.
   const bootMedia = new MachineBootMedia(spec, bootDrives);
@@ -135,7 +140,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const platform: Device[] = [...interrupts.devices, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
   if (hpet) platform.push(hpet);
   const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
-  const all: Device[] = [...platform, ...uarts, ...storage, ...(vga ? [vga] : []), ...ownFirmware];
+  const all: Device[] = [...platform, ...uarts, ...storage, ...networkCards, ...(vga ? [vga] : []), ...ownFirmware];
   for (const device of all) {
     let { isaIrq } = interrupts;
     // What the PIIX3 steers does not come out on ISA's wires.
@@ -159,6 +164,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     keyboard: ps2.keyboard,
     pointer: ps2.pointer,
     powerButton: spec.acpi ? () => acpiPm.pressPowerButton() : undefined,
+    setCableConnected: (index, isConnected) => networkCards[index]?.setCableConnected(isConnected),
     sleepButton: spec.acpi ? () => acpiPm.pressSleepButton() : undefined,
   };
   machine = new Machine(

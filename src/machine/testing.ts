@@ -5,6 +5,7 @@
  */
 import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
 import type { CharBackend } from "../backend-api/char.ts";
+import type { NetBackend } from "../backend-api/net.ts";
 import { MemoryLogger } from "../base/logger.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 import type { Machine, MachineEvent } from "./machine.ts";
@@ -110,6 +111,8 @@ export interface TestPcOptions {
   readonly disks?: { readonly [place: string]: BlockBackend };
   readonly dvds?: { readonly [place: string]: BlockBackend | undefined };
   readonly floppies?: readonly (BlockBackend | undefined)[];
+  /** What the network cards of the spec are plugged into, by index. */
+  readonly nets?: readonly NetBackend[];
   readonly host?: Partial<PcHost>;
 }
 
@@ -171,6 +174,7 @@ export class TestPc {
         ide: (port, device) => slots.get(`${port}.${device}`),
         floppy: (drive) => slots.get(`floppy ${drive}`),
         uart: (index) => (index === 0 ? serial : undefined),
+        nic: (index) => options.nets?.[index],
       },
       {
         log,

@@ -41,10 +41,13 @@ export interface FloppySpec {
   readonly drives: readonly (0 | 1)[];
 }
 
+export const nicModels = ["Am79C970A", "Am79C973"] as const;
+export type NicModel = (typeof nicModels)[number];
+
 export interface NicSpec {
   /** 0-based: NIC 1 of the command line is slot 0. */
   readonly slot: number;
-  readonly model: string;
+  readonly model: NicModel;
   /** 12 upper-case hex digits. */
   readonly macAddress: string;
   readonly cableConnected: boolean;

@@ -10,6 +10,7 @@ import { encodePng } from "../display/png.ts";
 import { terminalToScancodes } from "../display/us-keyboard.ts";
 import type { MachineOutcome, MachineStatistics, ScreenImage } from "./machine-protocol.ts";
 import { MachineThreadClient } from "./machine-thread-client.ts";
+import { NetworkHosts } from "./network/network-hosts.ts";
 import { describeRunMachine, type RunMachineOptions } from "./run-spec.ts";
 import { HostTerminal } from "./terminal.ts";
 import { UartHost } from "./uart-host.ts";
@@ -39,21 +40,33 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const later: string[] = [];
   let terminal: HostTerminal | undefined;
 
+  const sayLater = (text: string): void => {
+    if (terminal?.hasScreen) later.push(text);
+    else say(text);
+  };
+  const network = await NetworkHosts.open(
+    options.nics.map(({ description }) => description),
+    { info: () => {}, warn: sayLater, error: sayLater },
+  );
+
   const client = await MachineThreadClient.start({
     spec,
     ide,
     floppies,
     uarts: [uart],
+    nics: network.hosts,
     trace: options.trace,
     onTripleFault: options.onTripleFault,
     onDeath: "end",
     onLine: (tag, text) => {
       if (logFile !== undefined) writeLine(logFile, `${tag} ${text}\n`);
-      const isForPerson = tag === "W" || tag === "E" || (tag === "T" && logFile === undefined);
-      if (isForPerson && terminal?.hasScreen) later.push(text);
-      else if (isForPerson) say(text);
+      if (tag === "W" || tag === "E" || (tag === "T" && logFile === undefined)) sayLater(text);
     },
+  }).catch((error) => {
+    network.close();
+    throw error;
   });
+  network.machine = client;
 
   let exitCode: number | undefined;
   const quit = (code: number): void => {
@@ -100,6 +113,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   } finally {
     clearInterval(redraw);
     await uart?.close();
+    network.close();
     terminal?.close();
     for (const text of later) say(text);
     for (const remove of handlers) remove();

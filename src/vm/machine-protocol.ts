@@ -37,12 +37,20 @@ export interface UartBuffers {
   readonly flags: SharedArrayBuffer;
 }
 
+/** Shared frame rings of one network card. */
+export interface NicBuffers {
+  readonly toHost: SharedArrayBuffer;
+  readonly toGuest: SharedArrayBuffer;
+}
+
 export interface MachineThreadConfig {
   readonly spec: MachineSpec;
   readonly ide: readonly IdeAttachment[];
   readonly floppies: readonly FloppyAttachment[];
   /** By index of spec.uarts; undefined: nothing is plugged in. */
   readonly uarts: readonly (UartBuffers | undefined)[];
+  /** By index of spec.nics. */
+  readonly nics: readonly NicBuffers[];
   readonly doorbell: SharedArrayBuffer;
   /** Log and trace lines, each "X text\n" with X one of I W E T. */
   readonly log: SharedArrayBuffer;
@@ -120,6 +128,8 @@ export interface MachineRequests {
   info: { params: { readonly item: string }; result: string };
   registers: { params: undefined; result: string };
   setExecutionCap: { params: { readonly percent: number }; result: undefined };
+  /** Network card by index of spec.nics. */
+  setCable: { params: { readonly nic: number; readonly isConnected: boolean }; result: undefined };
   changeIde: { params: IdeAttachment; result: undefined };
   changeFloppy: { params: FloppyAttachment; result: undefined };
 }

@@ -15,13 +15,16 @@ import type {
   MachineThreadConfig,
   ScreenImage,
 } from "./machine-protocol.ts";
+import type { NicHost } from "./network/nic-host.ts";
 import type { UartHost } from "./uart-host.ts";
 
 const LOG_RING_BYTES = 1 << 20;
 
-export type MachineThreadOptions = Omit<MachineThreadConfig, "uarts" | "doorbell" | "log" | "port"> & {
+export type MachineThreadOptions = Omit<MachineThreadConfig, "uarts" | "nics" | "doorbell" | "log" | "port"> & {
   /** By index of spec.uarts. */
   readonly uarts: readonly (UartHost | undefined)[];
+  /** By index of spec.nics. */
+  readonly nics: readonly NicHost[];
   /** A line of the machine's log ("I", "W", "E") or trace ("T"). */
   readonly onLine: (tag: string, text: string) => void;
   readonly onReset?: () => void;
@@ -68,7 +71,7 @@ export class MachineThreadClient {
     onReady: () => void,
     onFail: (e: Error) => void,
   ) {
-    const { uarts, onLine, onReset, onDied, ...rest } = options;
+    const { uarts, nics, onLine, onReset, onDied, ...rest } = options;
     this.doorbell = doorbell;
     this.#log = ByteRing.create(LOG_RING_BYTES);
     const channel = new MessageChannel();
@@ -76,6 +79,7 @@ export class MachineThreadClient {
     const config: MachineThreadConfig = {
       ...rest,
       uarts: uarts.map((uart) => uart?.buffers),
+      nics: nics.map((nic) => nic.buffers),
       doorbell: doorbell.counter.buffer,
       log: this.#log.buffer,
       port: channel.port2,
@@ -130,6 +134,7 @@ export class MachineThreadClient {
   static start(options: MachineThreadOptions): Promise<MachineThreadClient> {
     const doorbell = new Doorbell();
     for (const uart of options.uarts) uart?.connectDoorbell(doorbell);
+    for (const nic of options.nics) nic.connectDoorbell(doorbell);
     return new Promise((resolve, reject) => {
       const client: MachineThreadClient = new MachineThreadClient(options, doorbell, () => resolve(client), reject);
     });

@@ -30,6 +30,7 @@ import type {
 } from "./machine-protocol.ts";
 import { MediumDrive } from "./medium-drive.ts";
 import { RingCharBackend } from "./ring-char-backend.ts";
+import { RingNetBackend } from "./ring-net-backend.ts";
 
 /** A line that would not leave room for others is cut. */
 const MAX_LINE_BYTES = 8192;
@@ -70,6 +71,7 @@ class MachineThread {
   readonly #port: MessagePort;
   readonly #machine: Machine;
   readonly #uarts: readonly (RingCharBackend | undefined)[];
+  readonly #nics: readonly RingNetBackend[];
   readonly #ide: ReadonlyMap<string, MediumDrive>;
   readonly #floppies: ReadonlyMap<number, MediumDrive>;
   readonly #cap: ExecutionCap;
@@ -80,6 +82,7 @@ class MachineThread {
     port: MessagePort,
     machine: Machine,
     uarts: readonly (RingCharBackend | undefined)[],
+    nics: readonly RingNetBackend[],
     ide: ReadonlyMap<string, MediumDrive>,
     floppies: ReadonlyMap<number, MediumDrive>,
     cap: ExecutionCap,
@@ -87,6 +90,7 @@ class MachineThread {
     this.#port = port;
     this.#machine = machine;
     this.#uarts = uarts;
+    this.#nics = nics;
     this.#ide = ide;
     this.#floppies = floppies;
     this.#cap = cap;
@@ -105,6 +109,7 @@ class MachineThread {
       const ide = new Map(config.ide.map(({ port, device, medium }) => [`${port}.${device}`, open(medium)]));
       const floppies = new Map(config.floppies.map(({ drive, medium }) => [drive as number, open(medium)]));
       const uarts = config.uarts.map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
+      const nics = config.nics.map((buffers) => new RingNetBackend(buffers));
       let thread: MachineThread | undefined;
       const cap = new ExecutionCap(monotonicNs, threadCpuNs);
       cap.percent = config.executionCap ?? 100;
@@ -114,6 +119,7 @@ class MachineThread {
           ide: (port, device) => ide.get(`${port}.${device}`),
           floppy: (drive) => floppies.get(drive),
           uart: (index) => uarts[index],
+          nic: (index) => nics[index],
         },
         {
           log,
@@ -132,7 +138,7 @@ class MachineThread {
           cap,
         },
       );
-      thread = new MachineThread(config.port, machine, uarts, ide, floppies, cap);
+      thread = new MachineThread(config.port, machine, uarts, nics, ide, floppies, cap);
       thread.run(config.startPaused === true);
     } catch (error) {
       // Classes of errors do not survive the way to the main thread.
@@ -168,7 +174,7 @@ class MachineThread {
     this.say({ event: "died", death: { ...event, statistics: this.#statistics() } });
   }
 
-  /** The doorbell rang: requests, then serial input. */
+  /** The doorbell rang: requests, then serial input, then frames. */
   poll(): void {
     for (;;) {
       const received = receiveMessageOnPort(this.#port);
@@ -181,6 +187,7 @@ class MachineThread {
       }
     }
     for (const uart of this.#uarts) uart?.poll();
+    for (const nic of this.#nics) nic.poll();
   }
 
   #makeHandlers(): Handlers {
@@ -256,6 +263,9 @@ class MachineThread {
       },
       setExecutionCap: ({ percent }) => {
         this.#cap.percent = percent;
+      },
+      setCable: ({ nic, isConnected }) => {
+        front.setCableConnected?.(nic, isConnected);
       },
       changeIde: ({ port, device, medium }) => {
         const drive = this.#ide.get(`${port}.${device}`);

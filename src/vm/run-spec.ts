@@ -1,9 +1,10 @@
 /** The machine that `anneau run` describes with its options. */
 import { readFileSync } from "node:fs";
 import { AnneauError } from "../base/errors.ts";
+import type { NicDescription } from "../config/machine-spec.ts";
 import { planLinuxBoot } from "../firmware/linux-boot.ts";
 import { buildMemoryMap } from "../firmware/memory-map.ts";
-import type { LinuxBootSpec, MachineSpec } from "../spec/machine-spec.ts";
+import type { LinuxBootSpec, MachineSpec, NicSpec } from "../spec/machine-spec.ts";
 import type { FloppyAttachment, IdeAttachment } from "./machine-protocol.ts";
 
 export interface RunMachineOptions {
@@ -25,6 +26,7 @@ export interface RunMachineOptions {
   /** Local and I/O APIC; there unless said otherwise. */
   readonly hasIoApic?: boolean;
   readonly engine?: MachineSpec["cpu"]["engine"];
+  readonly nics: readonly { readonly spec: NicSpec; readonly description: NicDescription }[];
 }
 
 /** A deterministic machine runs at this speed of its own: about 100 MIPS. */
@@ -92,7 +94,7 @@ export function describeRunMachine(options: RunMachineOptions): RunMachine {
     floppy: floppies.length > 0 ? { drives: [0] } : undefined,
     uarts: options.hasSerial ? [{ enabled: true, ioBase: 0x3f8, irq: 4, type: "16550A" }] : [],
     parallels: [],
-    nics: [],
+    nics: options.nics.map((nic) => nic.spec),
     linux,
     biosImage: options.bios === undefined ? undefined : readBytes(options.bios),
     deterministic: options.deterministic ? { nsPerInstruction: NS_PER_INSTRUCTION } : undefined,

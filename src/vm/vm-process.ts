@@ -22,6 +22,7 @@ import { LogFile } from "./log-file.ts";
 import type { MachineOutcome } from "./machine-protocol.ts";
 import { MachineThreadClient } from "./machine-thread-client.ts";
 import { MetricsSampler } from "./metrics-sampler.ts";
+import { NetworkHosts } from "./network/network-hosts.ts";
 import { type ProcessPriority, setProcessPriority } from "./process-priority.ts";
 import { UartHost } from "./uart-host.ts";
 import { plugUart, type Unplug } from "./uart-plugs.ts";
@@ -57,6 +58,7 @@ export class VmProcess {
   #control: ControlServer | undefined;
   #console: MachineConsole | undefined;
   #uarts: UartHost[] = [];
+  #network: NetworkHosts | undefined;
   #unplugs: Unplug[] = [];
   #settleDone: (code: number) => void = () => {};
   #recorded: Promise<void> | undefined;
@@ -120,12 +122,20 @@ export class VmProcess {
     await this.#console?.applyRemoteDisplay(loadVbox(this.#settingsPath));
   }
 
+  /** Its network cards, while it runs. */
+  get network(): NetworkHosts {
+    if (this.#network === undefined) throw new AnneauError(`the machine is not running (${this.#state})`);
+    return this.#network;
+  }
+
   async pause(): Promise<void> {
     await this.machine.request("pause");
+    this.#network?.pause();
     this.#state = "paused";
   }
 
   async resume(): Promise<void> {
+    this.#network?.wake();
     await this.machine.request("resume");
     this.#state = "running";
   }
@@ -160,7 +170,8 @@ export class VmProcess {
     const { log } = this;
     log.info(`Anneau, process ${process.pid}, Node ${process.version}, ${process.platform} ${process.arch}`);
     log.info(`machine '${vbox.name}' {${vbox.uuid}}, settings '${vbox.path}'`);
-    const { spec, ide, floppies, uarts, onTripleFault, executionCap, processPriority, support } = describeMachine(vbox);
+    const { spec, ide, floppies, uarts, nics, onTripleFault, executionCap, processPriority, support } =
+      describeMachine(vbox);
     if (support.refused.length > 0)
       throw new AnneauError(`The machine '${vbox.name}' cannot start with ${support.refused.join("; ")}`);
     for (const what of support.warned) log.warn(`not carried out: ${what}`);
@@ -179,12 +190,15 @@ export class VmProcess {
     for (const [i, mode] of uarts.entries()) {
       if (spec.uarts[i].enabled) this.#unplugs.push(await plugUart(this.#uarts[i], `serial port ${i + 1}`, mode, log));
     }
+    for (const { slot, attachment } of nics) log.info(`network adapter ${slot + 1}: ${attachment.kind}`);
+    this.#network = await NetworkHosts.open(nics, log);
     this.#control = await ControlServer.listen(socketPathOf(vbox.uuid), controlHandlers(this));
     this.#machine = await MachineThreadClient.start({
       spec,
       ide,
       floppies,
       uarts: this.#uarts,
+      nics: this.#network.hosts,
       trace: options.trace,
       onTripleFault,
       executionCap,
@@ -206,6 +220,8 @@ export class VmProcess {
       },
     });
     this.#console = await MachineConsole.open(vbox, this.#machine, log);
+    this.#network.machine = this.#machine;
+    if (options.startPaused) this.#network.pause();
     this.#watch = setInterval(() => this.#watchSettings(), WATCH_MS);
     this.#state = options.startPaused ? "paused" : "running";
     log.info(`the machine is ${this.#state}`);
@@ -264,6 +280,7 @@ export class VmProcess {
     }
     await this.#console?.close();
     for (const uart of this.#uarts) await uart.close();
+    this.#network?.close();
     for (const unplug of this.#unplugs.splice(0)) unplug();
     this.#state = state;
     this.log.info(`the machine is ${state}`);
@@ -280,6 +297,7 @@ export class VmProcess {
     this.metrics.close();
     for (const unplug of this.#unplugs.splice(0)) unplug();
     await this.#console?.close();
+    this.#network?.close();
     await this.#control?.close();
     this.#control = undefined;
     this.log.close();

@@ -3,7 +3,7 @@ import { settings } from "../../config/machine-settings.ts";
 import { Adapter, attachmentModes, newMacAddress, nicTypes, parseForwarding } from "../../config/network-settings.ts";
 import { ensure } from "../../config/settings-file.ts";
 import type { VboxFile } from "../../config/vbox-file.ts";
-import { limits } from "../../spec/machine-spec.ts";
+import { limits, nicModels } from "../../spec/machine-spec.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { type ParsedOption, parseOnOff, type ValueKind } from "../options.ts";
 import { custom, inGroup, invalid, invalidArgument, type ModifyOption, type OptionStatus } from "./option.ts";
@@ -40,13 +40,18 @@ function adapterOf(vbox: VboxFile, option: ParsedOption): Adapter {
 const modeOf = (cli: string) => attachmentModes.find((mode) => mode.cli === cli) ?? attachmentModes[0];
 
 /** Options that name the network or interface of one attachment. */
-function nameOption(names: string, cli: string, example: string): Omit<ModifyOption, "group"> {
+function nameOption(
+  names: string,
+  cli: string,
+  example: string,
+  status: OptionStatus = "stored",
+): Omit<ModifyOption, "group"> {
   return adapterOption(
     names,
     "text",
     (adapter, value) => adapter.setModeName(modeOf(cli), value === "none" ? "" : value),
     {
-      status: "stored",
+      status,
       note: `used when the adapter is attached to \`${cli}\``,
       example: [example],
     },
@@ -81,21 +86,22 @@ function natText(names: string, path: string, attribute: string, details: Adapte
 
 export const networkOptions = inGroup("Network", [
   adapterOption("nic", "text", setAttachment, {
-    status: "warned",
+    status: "works",
     example: ["nat"],
-    note: "`none` works; the guest has no network yet",
+    note: "`nat`, `intnet`, `generic` (`UDPTunnel`), `null` and `none`; the others need a TAP device of the host and refuse to start",
   }),
   adapterOption("nic-type nictype", "text", setType, {
-    status: "stored",
+    status: "works",
     example: ["Am79C973"],
+    note: `${nicModels.join(", ")}; other cards are missing in the guest`,
   }),
   adapterOption(
     "cable-connected cableconnected",
     "onoff",
     (adapter, value) => (adapter.isCableConnected = parseOnOff(value) === true),
-    { status: "stored", example: ["off"] },
+    { status: "works", example: ["off"] },
   ),
-  adapterOption("mac-address macaddress", "text", setMacAddress, { status: "stored", example: ["080027ABCDEF"] }),
+  adapterOption("mac-address macaddress", "text", setMacAddress, { status: "works", example: ["080027ABCDEF"] }),
   adapterOption(
     "nic-speed nicspeed",
     "integer",
@@ -116,55 +122,55 @@ export const networkOptions = inGroup("Network", [
       const policy = promiscPolicies[option.values[0]];
       adapter.setAttribute("promiscuousModePolicy", policy === "Deny" ? undefined : policy);
     },
-    { status: "stored", example: ["allow-vms"] },
+    { status: "works", example: ["allow-vms"], note: "on internal networks; `allow-vms` and `allow-all` are the same" },
   ),
   adapterOption(
     "nic-bandwidth-group nicbandwidthgroup",
     "text",
     (adapter, value) => adapter.setAttribute("bandwidthGroup", value === "none" ? undefined : value),
-    { status: "stored", example: ["Limit"] },
+    { status: "warned", example: ["Limit"] },
   ),
   adapterOption(
     "nic-trace nictrace",
     "onoff",
     (adapter, value) => adapter.setAttribute("trace", String(parseOnOff(value))),
-    { status: "stored", example: ["on"] },
+    { status: "works", example: ["on"] },
   ),
   adapterOption("nic-trace-file nictracefile", "text", (adapter, value) => adapter.setAttribute("tracefile", value), {
-    status: "stored",
+    status: "works",
     example: ["/tmp/nic1.pcap"],
   }),
-  adapterOption("nic-property nicproperty", "text", setProperty, { status: "stored", example: ["dest=10.0.0.1"] }),
+  adapterOption("nic-property nicproperty", "text", setProperty, { status: "works", example: ["dest=10.0.0.1"] }),
   nameOption("bridge-adapter bridgeadapter", "bridged", "eth0"),
   nameOption("host-only-adapter hostonlyadapter", "hostonly", "vboxnet0"),
   nameOption("host-only-net hostonlynet hostonly-net", "hostonlynet", "hostonly"),
-  nameOption("intnet", "intnet", "lan"),
+  nameOption("intnet", "intnet", "lan", "works"),
   nameOption("nat-network natnetwork", "natnetwork", "NatNetwork"),
   nameOption("cloud-network cloudnetwork", "cloud", "cloud"),
-  nameOption("nic-generic-drv nicgenericdrv", "generic", "UDPTunnel"),
+  nameOption("nic-generic-drv nicgenericdrv", "generic", "UDPTunnel", "works"),
 ]);
 
 export const natOptions = inGroup("NAT", [
-  adapterOption("nat-net natnet", "text", setNatNetwork, { status: "stored", example: ["10.0.9.0/24"] }),
-  natText("nat-bind-ip natbindip", "", "hostip", { status: "stored", example: ["127.0.0.1"] }),
+  adapterOption("nat-net natnet", "text", setNatNetwork, { status: "works", example: ["10.0.9.0/24"] }),
+  natText("nat-bind-ip natbindip", "", "hostip", { status: "works", example: ["127.0.0.1"] }),
   adapterOption("nat-settings natsettings", "text", setNatSettings, {
-    status: "stored",
+    status: "works",
     example: ["1500,64,64,64,64"],
   }),
   adapterOption("nat-pf natpf", "text", setForwarding, {
-    status: "stored",
+    status: "works",
     more: (first) => (first === "delete" ? 1 : 0),
     example: ["ssh,tcp,127.0.0.1,2222,,22"],
   }),
   adapterOption("nat-alias-mode nataliasmode", "text", setAliasMode, { status: "stored", example: ["log,sameports"] }),
-  natText("nat-tftp-prefix nattftpprefix", "TFTP", "prefix", { status: "stored", example: ["/srv/tftp"] }),
-  natText("nat-tftp-file nattftpfile", "TFTP", "boot-file", { status: "stored", example: ["boot.pxe"] }),
-  natText("nat-tftp-server nattftpserver", "TFTP", "next-server", { status: "stored", example: ["10.0.2.4"] }),
-  natFlag("nat-dns-pass-domain natdnspassdomain", "DNS", "pass-domain", { status: "stored", example: ["off"] }),
-  natFlag("nat-dns-proxy natdnsproxy", "DNS", "use-proxy", { status: "stored" }),
-  natFlag("nat-dns-host-resolver natdnshostresolver", "DNS", "use-host-resolver", { status: "stored" }),
+  natText("nat-tftp-prefix nattftpprefix", "TFTP", "prefix", { status: "works", example: ["/srv/tftp"] }),
+  natText("nat-tftp-file nattftpfile", "TFTP", "boot-file", { status: "works", example: ["boot.pxe"] }),
+  natText("nat-tftp-server nattftpserver", "TFTP", "next-server", { status: "works", example: ["10.0.2.4"] }),
+  natFlag("nat-dns-pass-domain natdnspassdomain", "DNS", "pass-domain", { status: "works", example: ["off"] }),
+  natFlag("nat-dns-proxy natdnsproxy", "DNS", "use-proxy", { status: "works" }),
+  natFlag("nat-dns-host-resolver natdnshostresolver", "DNS", "use-host-resolver", { status: "works" }),
   natFlag("nat-localhostreachable natlocalhostreachable nat-localhost-reachable", "", "localhost-reachable", {
-    status: "stored",
+    status: "works",
   }),
 ]);
 

@@ -24,7 +24,7 @@ const MAX_FRAMES = 512;
 const MAX_BUFFERS = 128;
 const PAUSE_NS = 100_000;
 const SHORTAGE_POLL_NS = 1_000_000;
-const SHORTAGE_PATIENCE_NS = 50_000_000;
+const SHORTAGE_PATIENCE_NS = 200_000_000;
 /** Longest length that an IEEE 802.3 length field means padding for. */
 const MAX_PADDED_LENGTH = 46;
 
@@ -79,7 +79,7 @@ export class Receiver {
     for (let frames = 0; frames < MAX_FRAMES; frames++) {
       if (this.#waitingBytes === 0 && !this.#takeFrame(backend)) return;
       if (!this.#deliver(this.#waitingBytes, this.#waitingMatch)) {
-        this.#waitForBuffers(backend);
+        this.#waitForBuffers();
         return;
       }
       this.#waitingBytes = 0;
@@ -179,7 +179,7 @@ export class Receiver {
     }
   }
 
-  #waitForBuffers(backend: NetBackend): void {
+  #waitForBuffers(): void {
     const { clock } = this.#links;
     const nowNs = clock.nowNs();
     if (this.#waitingSinceNs === 0) this.#waitingSinceNs = nowNs;
@@ -187,8 +187,6 @@ export class Receiver {
       this.#waitingBytes = 0;
       this.#waitingSinceNs = 0;
       this.#miss();
-      discard(backend, this.#frame);
-      return;
     }
     this.#timer.armAfter(SHORTAGE_POLL_NS);
   }

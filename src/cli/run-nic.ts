@@ -1,0 +1,81 @@
+/**
+ * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME`,
+ * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
+ * (from 127.0.0.1 unless said otherwise), `trace=FILE`.
+ */
+import { resolve } from "node:path";
+import { configurationFolder } from "../config/folders.ts";
+import type { NicDescription } from "../config/machine-spec.ts";
+import { newMacAddress, parseForwarding } from "../config/network-settings.ts";
+import type { NicAttachment } from "../config/nic-attachments.ts";
+import { defaultNatConfig, type ForwardingRule } from "../net/nat-config.ts";
+import { type NicSpec, nicModels } from "../spec/machine-spec.ts";
+import { UsageError } from "./errors.ts";
+
+export interface RunNic {
+  readonly spec: NicSpec;
+  readonly description: NicDescription;
+}
+
+/** The card of the option's `slot`-th occurrence, from 0. UsageError for what it does not know. */
+export function parseRunNic(text: string, slot: number): RunNic {
+  const bad = (why: string) => new UsageError(`Invalid argument format for option '--nic': '${text}' (${why})`);
+  const [typed, ...words] = text.split(",");
+  const model = nicModels.find((known) => known.toLowerCase() === typed.toLowerCase());
+  if (model === undefined) throw bad(`models: ${nicModels.join(", ")}`);
+  let net = "nat";
+  let macAddress = newMacAddress();
+  let cableConnected = true;
+  let localhostReachable = false;
+  let traceFile: string | undefined;
+  const forwarding: ForwardingRule[] = [];
+  for (const word of words) {
+    const equals = word.indexOf("=");
+    const [name, value] = equals < 0 ? [word, ""] : [word.slice(0, equals), word.slice(equals + 1)];
+    switch (name) {
+      case "net":
+        net = value;
+        break;
+      case "mac":
+        macAddress = value.replace(/[:-]/g, "").toUpperCase();
+        if (!/^[0-9A-F][02468ACE][0-9A-F]{10}$/.test(macAddress)) throw bad("mac is twelve hexadecimal digits");
+        break;
+      case "cable":
+        if (value !== "on" && value !== "off") throw bad("cable is on or off");
+        cableConnected = value === "on";
+        break;
+      case "host-loopback":
+        localhostReachable = true;
+        break;
+      case "forward": {
+        const parts = value.split(":");
+        if (parts.length === 3) parts.splice(1, 0, "127.0.0.1");
+        const [protocol, hostIp, hostPort, guestPort] = parts;
+        const rule = parts.length === 4 && parseForwarding(`${value},${protocol},${hostIp},${hostPort},,${guestPort}`);
+        if (!rule) throw bad("forward is tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT");
+        forwarding.push(rule);
+        break;
+      }
+      case "trace":
+        if (value === "") throw bad("trace names a file");
+        traceFile = resolve(value);
+        break;
+      default:
+        throw bad(`there is no '${name}'`);
+    }
+  }
+  const nat = { ...defaultNatConfig, network: `10.0.${slot + 2}.0/24`, localhostReachable, forwarding };
+  const attachment = attachmentNamed(net, nat);
+  if (attachment === undefined) throw bad("net is nat, null or intnet:NAME");
+  return {
+    spec: { slot, model, macAddress, cableConnected },
+    description: { slot, attachment, macAddress, cableConnected, traceFile },
+  };
+}
+
+function attachmentNamed(net: string, nat: typeof defaultNatConfig): NicAttachment | undefined {
+  if (net === "nat") return { kind: "nat", nat, bindAddress: "", tftpFolder: `${configurationFolder()}/TFTP` };
+  if (net === "null") return { kind: "null" };
+  const name = /^intnet:(.+)$/.exec(net)?.[1];
+  return name === undefined ? undefined : { kind: "intnet", name, isPromiscuous: false };
+}

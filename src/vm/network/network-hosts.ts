@@ -1,0 +1,100 @@
+/** A machine's network cards on the main thread: what each is plugged into, traces, link states, all changeable while it runs. */
+
+import { AnneauError } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { NicDescription } from "../../config/machine-spec.ts";
+import type { NicAttachment } from "../../config/nic-attachments.ts";
+import type { MachineThreadClient } from "../machine-thread-client.ts";
+import { NicHost } from "./nic-host.ts";
+import { PcapTrace } from "./pcap-trace.ts";
+import { plugFor } from "./plugs.ts";
+
+/** A guest sees a new network as a cable that was out for this long. */
+const REPLUG_MS = 500;
+
+export class NetworkHosts {
+  readonly hosts: readonly NicHost[];
+  readonly #nics: readonly NicDescription[];
+  readonly #log: Logger;
+  readonly #isCableConnected: boolean[];
+  #machine: MachineThreadClient | undefined;
+
+  private constructor(nics: readonly NicDescription[], log: Logger) {
+    this.#nics = nics;
+    this.#log = log;
+    this.hosts = nics.map(({ slot }) => new NicHost((text) => log.error(`network adapter ${slot + 1}: ${text}`)));
+    this.#isCableConnected = nics.map(({ cableConnected }) => cableConnected);
+  }
+
+  /** Opens networks and traces. Rejects with one line, nothing left open, if one cannot be had. */
+  static async open(nics: readonly NicDescription[], log: Logger): Promise<NetworkHosts> {
+    const network = new NetworkHosts(nics, log);
+    try {
+      for (const [i, { slot, attachment, macAddress, traceFile }] of nics.entries()) {
+        if (traceFile !== undefined) network.trace(slot, traceFile);
+        await network.hosts[i].connect(plugFor(attachment, macAddress, log));
+      }
+    } catch (error) {
+      network.close();
+      throw error;
+    }
+    return network;
+  }
+
+  /** The machine whose cards these are, once it runs. */
+  set machine(machine: MachineThreadClient) {
+    this.#machine = machine;
+  }
+
+  /** Plugs a card's cable into another network; the guest sees the link go and come back. */
+  async attach(slot: number, attachment: NicAttachment): Promise<void> {
+    const index = this.#indexOf(slot);
+    const make = plugFor(attachment, this.#nics[index].macAddress, this.#log);
+    await this.#setCable(index, false);
+    try {
+      await this.hosts[index].connect(make);
+    } finally {
+      setTimeout(() => {
+        if (this.#isCableConnected[index]) this.#setCable(index, true).catch(() => {});
+      }, REPLUG_MS).unref();
+    }
+  }
+
+  async setCableConnected(slot: number, isConnected: boolean): Promise<void> {
+    const index = this.#indexOf(slot);
+    this.#isCableConnected[index] = isConnected;
+    await this.#setCable(index, isConnected);
+  }
+
+  /** Starts a trace into a new file, or ends it (undefined). Throws one line if the file cannot be written. */
+  trace(slot: number, path: string | undefined): void {
+    const host = this.hosts[this.#indexOf(slot)];
+    host.trace(undefined);
+    if (path !== undefined) host.trace(new PcapTrace(path, (text) => this.#log.error(text)));
+  }
+
+  /** What the card in `slot` is plugged into. */
+  plugOf(slot: number) {
+    return this.hosts[this.#indexOf(slot)].plug;
+  }
+
+  pause(): void {
+    for (const host of this.hosts) host.pause();
+  }
+  wake(): void {
+    for (const host of this.hosts) host.wake();
+  }
+  close(): void {
+    for (const host of this.hosts) host.close();
+  }
+
+  async #setCable(nic: number, isConnected: boolean): Promise<void> {
+    await this.#machine?.request("setCable", { nic, isConnected });
+  }
+
+  #indexOf(slot: number): number {
+    const index = this.#nics.findIndex((nic) => nic.slot === slot);
+    if (index < 0) throw new AnneauError(`the machine has no network adapter ${slot + 1}`);
+    return index;
+  }
+}

@@ -1,0 +1,56 @@
+/** From an attachment to what the cable is plugged into. */
+
+import { AnneauError } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { NicAttachment } from "../../config/nic-attachments.ts";
+import { NatNetwork } from "../../net/nat-network.ts";
+import { NodeHostNetwork } from "../host-network.ts";
+import { InternalNetwork } from "./internal-network.ts";
+import type { FrameSink, MakePlug, NetPlug } from "./nic-host.ts";
+import { UdpTunnel } from "./udp-tunnel.ts";
+
+/** One card's own NAT network. */
+export class NatPlug implements NetPlug {
+  readonly network: NatNetwork;
+
+  constructor(attachment: NicAttachment & { readonly kind: "nat" }, toGuest: FrameSink, log: Logger) {
+    const { nat, bindAddress, tftpFolder } = attachment;
+    this.network = new NatNetwork(nat, new NodeHostNetwork({ bindAddress, tftpFolder }), toGuest, log);
+  }
+  send(frame: Uint8Array): void {
+    this.network.receiveFrame(frame);
+  }
+  resume(): void {
+    this.network.resume();
+  }
+  pause(): void {
+    this.network.pause();
+  }
+  wake(): void {
+    this.network.wake();
+  }
+  close(): void {
+    this.network.close();
+  }
+}
+
+/** For the card with that address (12 hexadecimal digits). undefined: in nothing. Throws one line for an attachment that cannot be had. */
+export function plugFor(attachment: NicAttachment, macAddress: string, log: Logger): MakePlug | undefined {
+  switch (attachment.kind) {
+    case "null":
+      return undefined;
+    case "nat":
+      return async (toGuest) => {
+        const plug = new NatPlug(attachment, toGuest, log);
+        await plug.network.start(log);
+        return plug;
+      };
+    case "udp-tunnel":
+      return (toGuest) => UdpTunnel.open(attachment, toGuest, log);
+    case "intnet":
+      return (toGuest) =>
+        InternalNetwork.join({ ...attachment, macAddress: Buffer.from(macAddress, "hex") }, toGuest, log);
+    case "unavailable":
+      throw new AnneauError(`no ${attachment.why}`);
+  }
+}
