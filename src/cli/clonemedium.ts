@@ -4,11 +4,11 @@ import { extname, resolve } from "node:path";
 import type { BlockBackend } from "../backend-api/block.ts";
 import { AnneauError } from "../base/errors.ts";
 import { addMedium, MediaIndex, type MediumKind } from "../config/media-registry.ts";
-import { findOrOpenMedium, imageKinds } from "../config/open-medium.ts";
+import { findOrOpenMedium, imageKinds, type OpenedMedium } from "../config/open-medium.ts";
 import { editRegistry } from "../config/registry.ts";
 import { hostStatusOf, ResultError } from "../config/result-codes.ts";
 import { newUuid, parseUuid } from "../config/uuid.ts";
-import { createRawInSteps, createVdiInSteps, type ImageContent } from "../disk/create.ts";
+import { copyMediumInSteps, createRawInSteps, createVdiInSteps, type ImageContent } from "../disk/create.ts";
 import { openMedium } from "../disk/open.ts";
 import { isCancellation, runCancellable } from "./cancel.ts";
 import type { Command } from "./command.ts";
@@ -26,25 +26,38 @@ const options = [
 ];
 
 export const cloneCommand: Command = {
-  usage: ["[disk | dvd | floppy] UUID|FILE TARGET [--format VDI|RAW] [--variant Standard|Fixed]"],
+  usage: [
+    "[disk | dvd | floppy] UUID|FILE TARGET [--format VDI|RAW] [--variant Standard|Fixed] [--resize MEGABYTES] [--existing]",
+  ],
   about: "Copies a medium into a new image of the same or another format.",
   async run(args, terminal) {
     const { kind, rest } = takeKind(args);
     const parsed = parseArguments(rest, options);
-    for (const missing of ["existing", "resize"]) {
-      if (parsed.has(missing))
-        throw new CommandError(`'clonemedium --${missing}' is not available in this version of Anneau`);
-    }
     const [from, to] = two(parsed.positionals);
-    const source = findOrOpenMedium(new MediaIndex(), from, kind);
+    const index = new MediaIndex();
+    const source = findOrOpenMedium(index, from, kind);
+    if (parsed.has("existing")) {
+      const { uuid, format } = await withProgress(terminal, "Cloning medium", (report) =>
+        overwrite(source, findOrOpenMedium(index, to, kind), report),
+      );
+      terminal.out(`Clone medium created in format '${format}'. UUID: ${uuid}\n`);
+      return undefined;
+    }
     const format = formatOf(parsed.text("format") ?? source.format, kind);
     const target = resolve(extname(to) === "" ? `${to}${format === "VDI" ? ".vdi" : ".img"}` : to);
     const uuid = newUuid();
     const isFixed = isFixedVariant(parsed.text("variant"));
+    const leastBytes = (parsed.integer("resize") ?? 0) * 1048576;
+    if (parsed.has("resize") && leastBytes < source.info.capacityBytes)
+      throw new ResultError(
+        "VBOX_E_NOT_SUPPORTED",
+        "MediumWrap",
+        `Shrinking is not yet supported for medium '${target}'`,
+      );
     await withProgress(terminal, "Cloning medium", async (report) => {
       const content = openSource(source.location, kind, source.format);
       try {
-        await write(target, { format, isFixed, uuid, content, report });
+        await write(target, { format, isFixed, uuid, content, leastBytes, report });
       } finally {
         content.close();
       }
@@ -136,13 +149,48 @@ interface Target {
   readonly isFixed: boolean;
   readonly uuid: string;
   readonly content: BlockBackend;
+  /** At least this many bytes, if the content is not longer. */
+  readonly leastBytes?: number;
   readonly report: (fraction: number) => void;
 }
 
-async function write(path: string, { format, isFixed, uuid, content, report }: Target): Promise<void> {
+/** Copies over a medium that is there: same UUID, same size, all of its former content gone. */
+async function overwrite(
+  source: OpenedMedium,
+  target: OpenedMedium,
+  report: (fraction: number) => void,
+): Promise<OpenedMedium> {
+  const { location, kind } = target;
+  if (target.info.capacityBytes < source.info.capacityBytes) {
+    throw new ResultError(
+      "E_INVALIDARG",
+      "MediumWrap",
+      `The medium '${location}' is smaller than '${source.location}'`,
+    );
+  }
+  const content = openSource(source.location, source.kind, source.format);
+  try {
+    const format = target.format.toUpperCase() === "VDI" ? "VDI" : "RAW";
+    const disk = openMedium(location, { kind: imageKinds[kind], readOnly: false, format });
+    try {
+      await runCancellable(copyMediumInSteps(content, disk, (percent) => report(percent / 100), false));
+      const restBytes = disk.sizeBytes - content.sizeBytes;
+      if (restBytes > 0) disk.discard?.(content.sizeBytes, restBytes, () => {});
+    } finally {
+      disk.close();
+    }
+  } catch (error) {
+    throw imageError(error, location, "write");
+  } finally {
+    content.close();
+  }
+  return target;
+}
+
+async function write(path: string, { format, isFixed, uuid, content, leastBytes = 0, report }: Target): Promise<void> {
   const variant = isFixed ? "Fixed" : "Standard";
   const onProgress = (percent: number) => report(percent / 100);
-  const sizeBytes = Math.ceil(content.sizeBytes / 512) * 512;
+  const sizeBytes = Math.max(leastBytes, Math.ceil(content.sizeBytes / 512) * 512);
   try {
     if (format === "VDI")
       await runCancellable(createVdiInSteps(path, { sizeBytes, variant, uuid, content, onProgress }));

@@ -16,6 +16,10 @@ interface ListOptions {
 
 type Lister = (terminal: Terminal, options: ListOptions) => void | Promise<void>;
 
+const host = (text: (module: typeof import("./host-lists.ts")) => string): Lister => {
+  return async (terminal) => terminal.out(text(await import("./host-lists.ts")));
+};
+
 const lists: Record<string, Lister> = {
   vms: (terminal, options) => listMachines(terminal, options),
   runningvms: (terminal, options) => listMachines(terminal, options, isRunning),
@@ -45,14 +49,26 @@ const lists: Record<string, Lister> = {
     const { hostInfo } = await import("./system-properties.ts");
     terminal.out(hostInfo());
   },
+  bridgedifs: host(({ bridgedInterfaces }) => bridgedInterfaces()),
+  hostifs: host(({ bridgedInterfaces }) => bridgedInterfaces()),
+  // There are no interfaces of Anneau's own on the host.
+  hostonlyifs: () => {},
+  hostonlynets: () => {},
+  dhcpservers: host(({ dhcpServers }) => dhcpServers()),
+  natnetworks: host(({ natNetworks }) => natNetworks()),
+  natnets: host(({ natNetworks }) => natNetworks()),
+  intnets: host(({ internalNetworks }) => internalNetworks()),
+  hostdvds: host(({ hostDrives }) => hostDrives("dvd")),
+  hostfloppies: host(({ hostDrives }) => hostDrives("floppy")),
+  usbhost: (terminal) => terminal.out("Host USB Devices:\n\n<none>\n\n"),
+  usbfilters: (terminal) => terminal.out("Global USB Device Filters:\n\n<none>\n\n"),
+  webcams: (terminal) => terminal.out("Video Input Devices: 0\n"),
+  cloudproviders: (terminal) => terminal.out("Supported Cloud Providers:\n\n"),
   extpacks: (terminal) => terminal.out("Extension Packs: 0\n"),
 };
 
 /** Lists of VBoxManage that there is nothing for yet. */
-const unavailable =
-  "bridgedifs cloudnets cloudprofiles cloudproviders cpu-profiles dhcpservers hostcpuids hostdrives hostdvds hostfloppies hostonlyifs hostonlynets hostifs intnets natnets natnetworks screenshotformats usbfilters usbhost webcams".split(
-    " ",
-  );
+const unavailable = "cloudnets cloudprofiles cpu-profiles hostcpuids hostdrives screenshotformats".split(" ");
 
 export const command: Command = {
   usage: [`[--long] [--sorted] [--multiple] ${Object.keys(lists).join("|")}`],

@@ -1,14 +1,17 @@
 /** modifymedium (modifyhd, modifyvdi): type, description, properties and place of a medium. */
 import * as fs from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { type KnownMedium, MediaIndex, mediaIn } from "../config/media-registry.ts";
-import { unknownMedium } from "../config/open-medium.ts";
+import { AnneauError } from "../base/errors.ts";
+import { type KnownMedium, MediaIndex, type MediumKind, mediaIn } from "../config/media-registry.ts";
+import { findOrOpenMedium, type OpenedMedium, unknownMedium } from "../config/open-medium.ts";
 import { editRegistry, type Registry } from "../config/registry.ts";
-import { fileError, ResultError } from "../config/result-codes.ts";
+import { fileError, hostStatusOf, ResultError } from "../config/result-codes.ts";
 import { parseUuid } from "../config/uuid.ts";
 import { editVbox } from "../config/vbox-file.ts";
 import type { XmlElement } from "../config/xml.ts";
-import { mediumLockState } from "../disk/lock.ts";
+import type { Steps } from "../disk/create.ts";
+import { MediumInUseError, mediumLockState } from "../disk/lock.ts";
+import { isCancellation, runCancellable } from "./cancel.ts";
 import { type Command, onlyOne } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { option, type ParsedArguments, parseArguments } from "./options.ts";
@@ -32,19 +35,25 @@ const types = ["Normal", "Writethrough", "Immutable", "Shareable", "Readonly", "
 
 export const command: Command = {
   usage: [
-    "[disk | dvd | floppy] UUID|FILE [--type TYPE] [--autoreset on|off] [--description TEXT] [--property NAME=VALUE] [--move PATH] [--setlocation PATH]",
+    "[disk | dvd | floppy] UUID|FILE [--type TYPE] [--autoreset on|off] [--description TEXT] [--property NAME=VALUE] [--move PATH] [--setlocation PATH] [--compact] [--resize MEGABYTES | --resizebyte BYTES]",
   ],
-  about: "Changes what is known about a medium; --move moves its file, --setlocation follows one that was moved.",
+  about:
+    "Changes what is known about a medium; --move moves its file, --setlocation follows one that was moved. --resize makes a\n" +
+    "hard disk larger, --compact gives the space of its zeros back to the host.",
   async run(args, terminal) {
     const { kind, rest } = takeKind(args);
     const parsed = parseArguments(rest, options);
     const name = onlyOne(parsed.positionals, "Medium");
-    for (const missing of ["compact", "resize", "resizebyte", "property-file"]) {
-      if (parsed.has(missing))
-        throw new CommandError(`'modifymedium --${missing}' is not available in this version of Anneau`);
-    }
     if (parsed.options.length === 0) throw new UsageError("No operation specified");
-    const change = () =>
+    if (parsed.has("property-file"))
+      throw new CommandError("'modifymedium --property-file' is not available in this version of Anneau");
+    if (parsed.has("compact"))
+      await withProgress(terminal, "Compacting medium", (report) => compact(name, kind, report));
+    const sizeBytes = parsed.integer("resizebyte") ?? (parsed.integer("resize") ?? 0) * 1048576;
+    if (parsed.has("resizebyte") || parsed.has("resize"))
+      await withProgress(terminal, "Resizing medium", (report) => resize(name, kind, sizeBytes, report));
+    if (!parsed.options.some((one) => !/^(compact|resize|resizebyte)$/.test(one.name))) return undefined;
+    const edit = () =>
       editRegistry((registry) => {
         const index = new MediaIndex(registry);
         const uuid = parseUuid(name);
@@ -58,16 +67,81 @@ export const command: Command = {
     if (parsed.has("move")) {
       // With a listener a signal waits until the file is in one place.
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
-      const { uuid } = await withProgress(terminal, "Moving medium", change);
+      const { uuid } = await withProgress(terminal, "Moving medium", edit);
       terminal.out(`Move medium with UUID ${uuid} finished\n`);
       return undefined;
     }
-    const { uuid } = change();
+    const { uuid } = edit();
     if (parsed.has("setlocation")) terminal.out(`Set new location of medium with UUID ${uuid} finished\n`);
     if (parsed.has("description")) terminal.out("Medium description has been changed.\n");
     return undefined;
   },
 };
+
+/** A hard disk that nobody uses; discs and floppies have the size of their kind. */
+function hardDisk(name: string, kind: MediumKind, doing: string): OpenedMedium {
+  const medium = findOrOpenMedium(new MediaIndex(), name, kind);
+  if (kind === "hdd") return medium;
+  throw new ResultError(
+    "VBOX_E_NOT_SUPPORTED",
+    "MediumWrap",
+    `${doing} is not supported for medium '${medium.location}'`,
+  );
+}
+
+async function compact(name: string, kind: MediumKind, report: (fraction: number) => void): Promise<void> {
+  const { location, format, info } = hardDisk(name, kind, "Compacting");
+  if (format !== "VDI")
+    throw new ResultError(
+      "VBOX_E_NOT_SUPPORTED",
+      "MediumWrap",
+      `Compacting medium format '${format}' is not supported`,
+    );
+  // A fixed image keeps all of its blocks: compacting changes nothing.
+  if (info.variant === "Fixed") return;
+  const { compactVdiInSteps } = await import("../disk/vdi-maintenance.ts");
+  await change(
+    location,
+    "compact",
+    compactVdiInSteps(location, (percent) => report(percent / 100)),
+  );
+}
+
+async function resize(
+  name: string,
+  kind: MediumKind,
+  wantedBytes: number,
+  report: (fraction: number) => void,
+): Promise<void> {
+  const { location, format, info } = hardDisk(name, kind, "Resizing");
+  const sizeBytes = Math.ceil(wantedBytes / 512) * 512;
+  if (!(sizeBytes >= info.capacityBytes))
+    throw new ResultError(
+      "VBOX_E_NOT_SUPPORTED",
+      "MediumWrap",
+      `Shrinking is not yet supported for medium '${location}'`,
+    );
+  const onProgress = (percent: number) => report(percent / 100);
+  const { growRawInSteps, resizeVdiInSteps } = await import("../disk/vdi-maintenance.ts");
+  const steps = format === "VDI" ? resizeVdiInSteps : growRawInSteps;
+  await change(location, "resize", steps(location, sizeBytes, onProgress));
+}
+
+async function change(location: string, doing: string, steps: Steps<void>): Promise<void> {
+  try {
+    await runCancellable(steps);
+  } catch (error) {
+    if (!(error instanceof AnneauError)) throw error;
+    const isBusy = error instanceof MediumInUseError;
+    const why = isCancellation(error) ? "VERR_CANCELLED" : (hostStatusOf(error) ?? error.message);
+    throw new ResultError(
+      isBusy ? "VBOX_E_INVALID_OBJECT_STATE" : "VBOX_E_FILE_ERROR",
+      "MediumWrap",
+      `Could not ${doing} the medium '${location}' (${why})`,
+      { cause: error },
+    );
+  }
+}
 
 function newLocation(medium: KnownMedium, parsed: ParsedArguments): string {
   const wanted = parsed.text("move") ?? parsed.text("setlocation");

@@ -1,9 +1,9 @@
 /** storageattach: puts drives and media on a controller's ports and takes them off. */
-import { extname } from "node:path";
+import { extname, resolve } from "node:path";
 import { findMachine } from "../config/machine-lookup.ts";
 import { alreadyLocked, refuseWhileRunning, sessionOf } from "../config/machine-session.ts";
 import { addMedium, MediaIndex, type MediumKind, mediaIn, removeMedium } from "../config/media-registry.ts";
-import { findOrOpenMedium, type OpenedMedium } from "../config/open-medium.ts";
+import { findOrOpenMedium, inspectImage, type OpenedMedium } from "../config/open-medium.ts";
 import { editRegistry, type Registry } from "../config/registry.ts";
 import { ResultError } from "../config/result-codes.ts";
 import {
@@ -16,6 +16,7 @@ import {
   detach,
   findAttachment,
 } from "../config/storage-settings.ts";
+import { newUuid, parseUuid } from "../config/uuid.ts";
 import { editVbox, type VboxFile } from "../config/vbox-file.ts";
 import { type Command, onlyOne } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
@@ -46,7 +47,7 @@ const options = [
 
 export const command: Command = {
   usage: [
-    "VM --storagectl NAME [--port N] [--device N] [--type hdd|dvddrive|fdd] [--medium none|emptydrive|additions|UUID|FILE|host:DRIVE] [--mtype TYPE] [--passthrough on|off] [--tempeject on|off] [--nonrotational on|off] [--discard on|off] [--hotpluggable on|off] [--bandwidthgroup NAME|none] [--comment TEXT] [--forceunmount]",
+    "VM --storagectl NAME [--port N] [--device N] [--type hdd|dvddrive|fdd] [--medium none|emptydrive|additions|UUID|FILE|host:DRIVE] [--mtype TYPE] [--passthrough on|off] [--tempeject on|off] [--nonrotational on|off] [--discard on|off] [--hotpluggable on|off] [--bandwidthgroup NAME|none] [--comment TEXT] [--setuuid UUID] [--forceunmount]",
   ],
   about:
     "`none` removes the device, `emptydrive` leaves a drive without a medium, `host:DRIVE` names a drive of the host.",
@@ -56,9 +57,9 @@ export const command: Command = {
     if (parsed.text("medium") === "iscsi" || parsed.has("server")) {
       throw new CommandError("iSCSI media are not available in this version of Anneau");
     }
-    for (const name of ["setuuid", "setparentuuid"]) {
-      if (parsed.has(name)) throw new CommandError(`--${name} is not available in this version of Anneau`);
-    }
+    if (parsed.has("setparentuuid"))
+      throw new CommandError("Differencing images are not available in this version of Anneau");
+    if (parsed.has("setuuid")) await setUuid(parsed);
     const machine = findMachine(id);
     const isRunning = sessionOf(machine.path).kind === "alive";
     if (isRunning) await changeMediumOfRunning(machine, parsed);
@@ -73,6 +74,28 @@ export const command: Command = {
     return undefined;
   },
 };
+
+/** A copy of an image gets a UUID of its own before it is attached; an empty one is a new one. */
+async function setUuid(parsed: ParsedArguments): Promise<void> {
+  const [medium, wanted] = [parsed.text("medium") ?? "", parsed.text("setuuid") ?? ""];
+  const uuid = wanted === "" ? newUuid() : parseUuid(wanted);
+  if (uuid === undefined) throw new UsageError(`Invalid argument format for option '--setuuid': '${wanted}'`);
+  const index = new MediaIndex();
+  const path = resolve(medium);
+  if (index.byLocation(path, "hdd") !== undefined || parseUuid(medium) !== undefined)
+    throw new ResultError(
+      "VBOX_E_OBJECT_IN_USE",
+      "MediumWrap",
+      `The UUID of the known medium '${medium}' cannot be set`,
+    );
+  if (index.byUuid(uuid) !== undefined)
+    throw new ResultError("E_INVALIDARG", "VirtualBoxWrap", `A medium with UUID {${uuid}} already exists`);
+  const { format } = inspectImage(path, "hdd");
+  if (format !== "VDI")
+    throw new ResultError("VBOX_E_NOT_SUPPORTED", "MediumWrap", `An image of the format '${format}' has no UUID`);
+  const { setVdiUuid } = await import("../disk/vdi-maintenance.ts");
+  setVdiUuid(path, uuid);
+}
 
 function change(registry: Registry, vbox: VboxFile, parsed: ParsedArguments): void {
   const controller = chooseController(vbox, parsed.text("storagectl"));

@@ -162,13 +162,14 @@ export function* createRawInSteps(path: string, options: CreateRawOptions): Step
 }
 
 /**
- * Copies one medium over the beginning of another that reads zero so far, leaving out runs of zeros. Both must complete
- * requests inside the call, as the back ends of this folder do. Throws one line on the first failed request.
+ * Copies one medium over the beginning of another. If that reads zero so far (`isBlank`), runs of zeros are left out. Both must
+ * complete requests inside the call, as the back ends of this folder do. Throws one line on the first failed request.
  */
 export function* copyMediumInSteps(
   source: ImageContent,
   target: BlockBackend,
   onProgress: ProgressListener = () => {},
+  isBlank = true,
 ): Steps<void> {
   const buffer = new Uint8Array(1 << 20);
   const report = percentReporter(onProgress);
@@ -179,7 +180,7 @@ export function* copyMediumInSteps(
     };
     yield source.whenReady?.(piece.length);
     source.read(at, piece, check("read"));
-    if (!isZero(piece, 0, piece.length)) target.write(at, piece, check("write"));
+    if (!isBlank || !isZero(piece, 0, piece.length)) target.write(at, piece, check("write"));
     report(((at + piece.length) / source.sizeBytes) * 100);
   }
   target.flush((ok) => {

@@ -1,7 +1,8 @@
 /** The smaller commands: media, extra data, properties, shared folders, snapshots. */
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { expect, test } from "vitest";
 import { loadVbox } from "../../src/config/vbox-file.ts";
+import { openMedium } from "../../src/disk/open.ts";
 import { discImage, Sandbox } from "./sandbox.ts";
 
 const silent = { stdout: "", stderr: "", code: 0 };
@@ -109,7 +110,102 @@ test("modifymedium: type, description, moving", () => {
   );
   expect(existsSync(box.path("sub/n.vdi"))).toBe(true);
   expect(box.ok("list", "hdds")).toContain(`Location:       ${box.path("sub/n.vdi")}\n`);
-  expect(box.anneau("modifymedium", "disk", "sub/n.vdi", "--resize", "8")).toMatchObject({ code: 1 });
+});
+
+test("modifymedium: larger, never smaller; zeros given back", () => {
+  const box = new Sandbox();
+  box.ok("createhd", "--filename", "m.vdi", "--size", "4");
+  box.ok("createhd", "--filename", "r.img", "--size", "4", "--format", "RAW");
+  for (const [name, extra] of [
+    ["m.vdi", ["--resize", "8"]],
+    ["r.img", ["--resizebyte", String(8 << 20)]],
+  ] as const) {
+    const { code, stdout, stderr } = box.anneau("modifymedium", "disk", name, ...extra);
+    expect([code, stdout, stderr.replace(/[0-9]+%\.\.\./g, "")]).toEqual([0, "", "100%\n"]);
+    expect(box.ok("showmediuminfo", name)).toContain("Capacity:       8 MBytes\n");
+    const smaller = box.vboxManage("modifyhd", name, "--resize", "4");
+    expect(smaller.stderr).toContain(`Shrinking is not yet supported for medium '${box.path(name)}'\n`);
+    expect(smaller.stderr).toContain("VBOX_E_NOT_SUPPORTED");
+  }
+  // What a guest has filled with zeros takes space until the image is compacted.
+  box.write("zeros.raw", Buffer.concat([Buffer.alloc(3 << 20, 1), Buffer.alloc(3 << 20)]));
+  box.ok("convertfromraw", "zeros.raw", "c.vdi", "--variant", "Fixed");
+  box.ok("clonehd", "c.vdi", "d.vdi", "--variant", "Standard");
+  const disk = openMedium(box.path("d.vdi"), { kind: "disk", readOnly: false, format: "VDI" });
+  disk.write(1 << 20, new Uint8Array(1 << 20), (ok) => expect(ok).toBe(true));
+  disk.close();
+  const before = statSync(box.path("d.vdi")).size;
+  box.ok("modifymedium", "d.vdi", "--compact");
+  expect(before - statSync(box.path("d.vdi")).size).toBe(1 << 20);
+  expect(box.anneau("modifymedium", "c.vdi", "--compact").code).toBe(0);
+  expect(box.vboxManage("modifymedium", "r.img", "--compact").stderr).toContain("VBOX_E_NOT_SUPPORTED");
+});
+
+test("clonemedium over a medium that is there, and into a larger one", () => {
+  const box = new Sandbox();
+  box.write("a.raw", Buffer.alloc(4 << 20, 7));
+  box.ok("convertfromraw", "a.raw", "a.vdi");
+  box.write("old.raw", Buffer.alloc(6 << 20, 9));
+  box.ok("convertfromraw", "old.raw", "b.vdi");
+  const uuid = /^UUID: +(.*)$/m.exec(box.ok("showmediuminfo", "b.vdi"))?.[1];
+  expect(box.ok("clonemedium", "a.vdi", "b.vdi", "--existing")).toBe(
+    `Clone medium created in format 'VDI'. UUID: ${uuid}\n`,
+  );
+  box.ok("clonemedium", "b.vdi", "b.img", "--format", "RAW");
+  const bytes = readFileSync(box.path("b.img"));
+  expect(bytes.equals(Buffer.concat([Buffer.alloc(4 << 20, 7), Buffer.alloc(2 << 20)]))).toBe(true);
+  expect(box.vboxManage("clonemedium", "b.vdi", "a.vdi", "--existing").stderr).toContain("is smaller than");
+  box.ok("clonemedium", "a.vdi", "large.vdi", "--resize", "10");
+  expect(box.ok("showmediuminfo", "large.vdi")).toContain("Capacity:       10 MBytes\n");
+  expect(box.anneau("clonemedium", "a.vdi", "small.vdi", "--resize", "2").code).toBe(1);
+});
+
+test("a copied image is attached under a UUID of its own", () => {
+  const box = new Sandbox();
+  box.ok("createvm", "--name", "vm", "--register");
+  box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
+  box.ok("createhd", "--filename", "a.vdi", "--size", "4");
+  copyFileSync(box.path("a.vdi"), box.path("b.vdi"));
+  const attach = ["storageattach", "vm", "--storagectl", "IDE", "--port", "0", "--device", "0", "--type", "hdd"];
+  expect(box.vboxManage(...attach, "--medium", "b.vdi").stderr).toContain("already exists");
+  const uuid = "11111111-2222-4333-8444-555555555555";
+  expect(box.anneau(...attach, "--medium", "b.vdi", "--setuuid", uuid)).toEqual(silent);
+  expect(box.info("vm").get("IDE-ImageUUID-0-0")).toBe(uuid);
+  expect(box.vboxManage(...attach, "--medium", "b.vdi", "--setuuid", "").stderr).toContain("VBOX_E_OBJECT_IN_USE");
+});
+
+test("lists of the host and of networks", () => {
+  const box = new Sandbox();
+  for (const name of ["hostonlyifs", "hostonlynets", "dhcpservers", "intnets"]) expect(box.ok("list", name)).toBe("");
+  expect(box.ok("list", "natnetworks")).toBe("NAT Networks:\n\n0 networks found\n");
+  expect(box.ok("list", "usbhost")).toBe("Host USB Devices:\n\n<none>\n\n");
+  expect(box.ok("list", "usbfilters")).toBe("Global USB Device Filters:\n\n<none>\n\n");
+  // Blocks of `Key: value` lines, as Vagrant takes them apart.
+  for (const block of box
+    .ok("list", "bridgedifs")
+    .split("\n\n")
+    .filter((text) => text !== "")) {
+    const keys = block.split("\n").map((line) => /^([A-Za-z0-9]+): *(.*)$/.exec(line)?.[1]);
+    expect(keys).toEqual(
+      "Name GUID DHCP IPAddress NetworkMask IPV6Address IPV6NetworkMaskPrefixLength HardwareAddress MediumType Wireless Status VBoxNetworkName".split(
+        " ",
+      ),
+    );
+  }
+  box.ok("createvm", "--name", "vm", "--register");
+  box.ok("modifyvm", "vm", "--nic1", "intnet", "--intnet1", "backstage");
+  expect(box.ok("list", "intnets")).toBe("Name:        backstage\n");
+  const registry = box.read("registry/VirtualBox.xml");
+  const servers =
+    '<DHCPServers><DHCPServer networkName="HostInterfaceNetworking-vboxnet0" IPAddress="192.168.56.100" networkMask="255.255.255.0" lowerIP="192.168.56.101" upperIP="192.168.56.254" enabled="1"/></DHCPServers>' +
+    '<NATNetworks><NATNetwork networkName="nat1" network="10.0.2.0/24" needDhcp="1" ipv6="0" enabled="1"/></NATNetworks>';
+  box.write("registry/VirtualBox.xml", registry.replace("<DHCPServers/>", servers));
+  expect(box.ok("list", "dhcpservers")).toMatch(
+    /^NetworkName: {4}HostInterfaceNetworking-vboxnet0\nDhcpd IP: {7}192\.168\.56\.100\nLowerIPAddress: 192\.168\.56\.101\nUpperIPAddress: 192\.168\.56\.254\nNetworkMask: {4}255\.255\.255\.0\nEnabled: {8}Yes\n/,
+  );
+  expect(box.ok("list", "natnetworks")).toContain(
+    "Name:        nat1\nEnabled:     Yes\nNetwork:     10.0.2.0/24\nGateway:     10.0.2.1\n",
+  );
 });
 
 test("DVD images are listed in each VM that uses them, floppies too", () => {

@@ -406,10 +406,10 @@ test("a start that cannot be is refused before anything runs", () => {
 test("commands that are not there say so", () => {
   const box = machine();
   for (const args of [
-    ["clonevm", "vm"],
+    ["movevm", "vm"],
     ["export", "vm"],
     ["import", "x.ova"],
-    ["list", "bridgedifs"],
+    ["list", "hostcpuids"],
     ["hostonlyif", "create"],
   ]) {
     const { code, stderr } = refused(box, ...args);
@@ -417,6 +417,6 @@ test("commands that are not there say so", () => {
       1,
       expect.stringContaining("is not available in this version of Anneau"),
     ]);
-    expect(box.ok("help")).not.toContain(`  ${args[0]} `.replace("  list ", "bridgedifs"));
+    expect(box.ok("help")).not.toContain(`  ${args[0]} `.replace("  list ", "hostcpuids"));
   }
 });

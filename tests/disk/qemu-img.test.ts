@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { randomNumbers, read, write } from "../../src/disk/conformance.ts";
 import { createVdi } from "../../src/disk/create.ts";
 import { openMedium, readMediumInfo } from "../../src/disk/open.ts";
+import { compactVdiInSteps, resizeVdiInSteps } from "../../src/disk/vdi-maintenance.ts";
 
 const mib = 1 << 20;
 let folder: string;
@@ -59,6 +60,27 @@ describe("images that we write", () => {
         "virtual-size": sizeBytes,
       });
     });
+});
+
+describe("images that were changed in place", () => {
+  it("are sound and hold the same bytes for qemu-img", () => {
+    const sizeBytes = 9 * mib + 512;
+    const data = Buffer.concat([content(sizeBytes, 21), Buffer.alloc(20 * mib - sizeBytes)]);
+    data.fill(0, 2 * mib, 5 * mib);
+    const [raw, vdi] = [join(folder, "changed.raw"), join(folder, "changed.vdi")];
+    writeFileSync(raw, data);
+    createVdi(vdi, { sizeBytes, variant: "Standard" });
+    const medium = openMedium(vdi, disk);
+    // Written with something else first, so that there are blocks to be given back.
+    write(medium, 2 * mib, Buffer.alloc(3 * mib, 1));
+    write(medium, 0, data.subarray(0, sizeBytes));
+    medium.close();
+    for (const steps of [resizeVdiInSteps(vdi, 20 * mib), compactVdiInSteps(vdi)]) {
+      while (!steps.next().done) {}
+      expect(qemuImg("check", "-f", "vdi", vdi)).toMatch(/No errors were found/);
+      expect(qemuImg("compare", "-f", "vdi", "-F", "raw", vdi, raw)).toMatch(/Images are identical/);
+    }
+  });
 });
 
 describe("images that qemu-img writes", () => {

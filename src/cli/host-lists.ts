@@ -1,0 +1,156 @@
+/** Lists of what the host has and of networks in the registry: `list bridgedifs`, `dhcpservers`, `natnetworks` … */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import { registeredMachines } from "../config/machine-lookup.ts";
+import { adapters } from "../config/network-settings.ts";
+import { loadRegistry } from "../config/registry.ts";
+import { ResultError } from "../config/result-codes.ts";
+import type { XmlElement } from "../config/xml.ts";
+
+const ETHERNET = "1";
+
+interface HostInterface {
+  readonly name: string;
+  readonly mac: string;
+  readonly isUp: boolean;
+  readonly isWireless: boolean;
+  readonly addresses: readonly NetworkInterfaceInfo[];
+}
+
+/** Interfaces that a bridge could use. Linux tells about those that are down too. */
+function hostInterfaces(): HostInterface[] {
+  const known = networkInterfaces();
+  const folder = "/sys/class/net";
+  if (!existsSync(folder)) {
+    return Object.entries(known).flatMap(([name, addresses = []]) =>
+      addresses.some(({ internal }) => internal)
+        ? []
+        : [{ name, mac: addresses[0]?.mac ?? "", isUp: true, isWireless: false, addresses }],
+    );
+  }
+  const read = (name: string, file: string) => {
+    try {
+      return readFileSync(`${folder}/${name}/${file}`, "latin1").trim();
+    } catch {
+      return "";
+    }
+  };
+  return readdirSync(folder)
+    .filter((name) => read(name, "type") === ETHERNET && (Number(read(name, "flags")) & 8) === 0)
+    .map((name) => ({
+      name,
+      mac: read(name, "address"),
+      isUp: (Number(read(name, "flags")) & 1) === 1,
+      isWireless: existsSync(`${folder}/${name}/wireless`),
+      addresses: known[name] ?? [],
+    }));
+}
+
+/** As VirtualBox makes it on Linux: the name's first bytes and the hardware address. */
+function interfaceUuid(name: string, mac: string): string {
+  const bytes = Buffer.alloc(8);
+  bytes.write(name, "latin1");
+  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+  const node = mac.replaceAll(":", "").padStart(12, "0");
+  return `${hex(bytes.readUInt32LE(0), 8)}-${hex(bytes.readUInt16LE(4), 4)}-4${hex(bytes.readUInt16LE(6) & 0xfff, 3)}-8000-${node}`;
+}
+
+export function bridgedInterfaces(): string {
+  const line = (label: string, value: string) => `${label.padEnd(17)}${value}`.trimEnd() + "\n";
+  return hostInterfaces()
+    .map(({ name, mac, isUp, isWireless, addresses }) => {
+      const v4 = addresses.find(({ family }) => family === "IPv4");
+      const v6 = addresses.find(({ family }) => family === "IPv6");
+      return (
+        line("Name:", name) +
+        line("GUID:", interfaceUuid(name, mac)) +
+        line("DHCP:", "Disabled") +
+        line("IPAddress:", v4?.address ?? "0.0.0.0") +
+        line("NetworkMask:", v4?.netmask ?? "0.0.0.0") +
+        line("IPV6Address:", v6?.address ?? "") +
+        `IPV6NetworkMaskPrefixLength: ${v6?.cidr?.split("/")[1] ?? "0"}\n` +
+        line("HardwareAddress:", mac) +
+        line("MediumType:", "Ethernet") +
+        line("Wireless:", isWireless ? "Yes" : "No") +
+        line("Status:", isUp ? "Up" : "Down") +
+        `VBoxNetworkName: HostInterfaceNetworking-${name}\n\n`
+      );
+    })
+    .join("");
+}
+
+function registered(path: string, name: string): XmlElement[] {
+  return loadRegistry().global.find(`NetserviceRegistry/${path}`)?.elements(name) ?? [];
+}
+
+const yesNo = (text: string | undefined) => (text === "1" || text === "true" ? "Yes" : "No");
+
+/** Labels of 6.1 and later, and beside them those that older clients look for. */
+export function dhcpServers(): string {
+  const line = (label: string, value: string | undefined) => `${label.padEnd(16)}${value ?? ""}`.trimEnd() + "\n";
+  return registered("DHCPServers", "DHCPServer")
+    .map((server) => {
+      const [ip, mask] = [server.get("IPAddress"), server.get("networkMask")];
+      const [lower, upper] = [server.get("lowerIP"), server.get("upperIP")];
+      return (
+        line("NetworkName:", server.get("networkName")) +
+        line("Dhcpd IP:", ip) +
+        line("LowerIPAddress:", lower) +
+        line("UpperIPAddress:", upper) +
+        line("NetworkMask:", mask) +
+        line("Enabled:", yesNo(server.get("enabled"))) +
+        line("IP:", ip) +
+        line("lowerIPAddress:", lower) +
+        line("upperIPAddress:", upper) +
+        "Global Configuration:\n" +
+        "    minLeaseTime:     default\n    defaultLeaseTime: default\n    maxLeaseTime:     default\n" +
+        `    Forced options:   None\n    Suppressed opts.: None\n        1/legacy: ${mask ?? ""}\n` +
+        "Groups:               None\nIndividual Configs:   None\n\n"
+      );
+    })
+    .join("");
+}
+
+export function natNetworks(): string {
+  const line = (label: string, value: string | undefined) => `${label.padEnd(13)}${value ?? ""}`.trimEnd() + "\n";
+  const networks = registered("NATNetworks", "NATNetwork");
+  const blocks = networks.map((network) => {
+    const [address, bits] = (network.get("network") ?? "").split("/");
+    const gateway = address.replace(/[0-9]+$/, (last) => String(Number(last) + 1));
+    return (
+      line("Name:", network.get("networkName")) +
+      line("Enabled:", yesNo(network.get("enabled"))) +
+      line("Network:", `${address}/${bits ?? ""}`) +
+      line("Gateway:", gateway) +
+      line("DHCP Server:", yesNo(network.get("needDhcp"))) +
+      line("IPv6:", yesNo(network.get("ipv6"))) +
+      line("IPv6 Prefix:", network.get("ipv6prefix")) +
+      line("IPv6 Default:", yesNo(network.get("advertiseDefaultIPv6Route")))
+    );
+  });
+  const count = `${networks.length} ${networks.length === 1 ? "network" : "networks"} found\n`;
+  return `NAT Networks:\n\n${blocks.map((block) => `${block}\n`).join("")}${count}`;
+}
+
+/** Internal networks that a VM's adapter names. */
+export function internalNetworks(): string {
+  const names = new Set<string>();
+  for (const { settings } of registeredMachines()) {
+    if (settings instanceof ResultError) continue;
+    for (const adapter of adapters(settings))
+      if (adapter.mode?.cli === "intnet") names.add(adapter.modeName(adapter.mode));
+  }
+  return [...names].map((name) => `Name:        ${name}\n`).join("");
+}
+
+/** Drives of the host that a VM could be given. */
+export function hostDrives(kind: "dvd" | "floppy"): string {
+  const pattern = kind === "dvd" ? /^sr[0-9]+$/ : /^fd[0-9]+$/;
+  let names: string[] = [];
+  try {
+    names = readdirSync("/dev").filter((name) => pattern.test(name));
+  } catch {
+    // Hosts without /dev have no drives that could be named.
+  }
+  return names.map((name) => `UUID:         ${interfaceUuid(name, "")}\nName:         /dev/${name}\n\n`).join("");
+}
