@@ -30,7 +30,7 @@ const compilerFlags = [
 ];
 
 /** Path of the program, compiled if need be. */
-function buildProgram(source: string, flags: readonly string[] = []): string {
+export function buildProgram(source: string, flags: readonly string[] = []): string {
   mkdirSync(output, { recursive: true });
   const args = [...compilerFlags, ...flags];
   const headers = readdirSync(sources).filter((name) => name.endsWith(".h"));

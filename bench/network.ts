@@ -1,0 +1,201 @@
+/**
+ * `node bench/network.ts`: a Linux guest on NAT, on Anneau and on QEMU with its own user networking, same kernel, same card, same
+ * server on the host's loopback: throughput both ways, connections a second, round-trip time. Prints one Markdown table. Not a
+ * test: nothing here fails for being slow. All times are the server's.
+ */
+import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { writeCpio } from "../scripts/media/cpio.ts";
+import { linuxGuest } from "../scripts/media/linux-guest.ts";
+import { buildProgram } from "./build.ts";
+import { BenchGuest, type CommandLine } from "./guest.ts";
+import { median } from "./report.ts";
+
+const usage = `usage: node bench/network.ts [OPTIONS]
+  --cards NAME,...   Am79C973, 82540EM, virtio (Am79C973)
+  --peers NAME,...   translator, interpreter, qemu (all)
+  --rounds N         interleaved rounds (3)
+  --megabytes N      moved each way (32)`;
+
+const { values } = parseArgs({
+  options: {
+    cards: { type: "string", default: "Am79C973" },
+    peers: { type: "string", default: "translator,interpreter,qemu" },
+    rounds: { type: "string", default: "3" },
+    megabytes: { type: "string", default: "32" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const qemuCards: Readonly<Record<string, string>> = {
+  Am79C973: "pcnet",
+  "82540EM": "e1000",
+  virtio: "virtio-net-pci",
+};
+const modules = ["pcnet32", "e1000", "virtio_pci", "virtio_net"];
+const append = "console=ttyS0,115200 quiet panic=0 net.ifnames=0 cryptomgr.notests";
+const CONNECTIONS = 200;
+const TURNS = 500;
+const PATIENCE_SECONDS = 600;
+
+/** One line of the guest's says what it wants; `times` gets seconds by its first letter. */
+class Server {
+  readonly #server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#serve(socket));
+  readonly #block = Buffer.alloc(1 << 16, "network");
+  #firstMs: number | undefined;
+  #lastMs = 0;
+
+  async listen(): Promise<number> {
+    await new Promise<void>((done) => this.#server.listen(0, "127.0.0.1", done));
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Seconds from the first request since the last call to the end of the last one. */
+  takeSeconds(): number {
+    const seconds = (this.#lastMs - (this.#firstMs ?? this.#lastMs)) / 1000;
+    this.#firstMs = undefined;
+    return seconds;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  #serve(socket: Socket): void {
+    this.#firstMs ??= performance.now();
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#lastMs = performance.now();
+    });
+    let head = "";
+    const first = (bytes: Buffer): void => {
+      head += bytes.toString("latin1");
+      const end = head.indexOf("\n");
+      if (end < 0) return;
+      socket.off("data", first);
+      const [kind, count] = head.slice(0, end).split(" ");
+      const rest = head.length - end - 1;
+      if (kind === "D") this.#send(socket, Number(count));
+      else if (kind === "C") socket.end("x");
+      else if (kind === "T") {
+        socket.on("data", (byte) => socket.write(byte));
+        if (rest > 0) socket.write("x");
+        socket.on("end", () => socket.end());
+      } else {
+        let total = rest;
+        socket.on("data", (more) => {
+          total += more.length;
+        });
+        socket.on("end", () => socket.end(`${total}\n`));
+      }
+      if (kind !== "U") return;
+      socket.resume();
+    };
+    socket.on("data", first);
+  }
+
+  #send(socket: Socket, count: number): void {
+    let left = count;
+    const go = (): void => {
+      while (left > 0) {
+        const piece = this.#block.subarray(0, Math.min(left, this.#block.length));
+        left -= piece.length;
+        if (!socket.write(piece)) {
+          socket.once("drain", go);
+          return;
+        }
+      }
+      socket.end();
+      socket.resume();
+    };
+    go();
+  }
+}
+
+function commandLine(peer: string, card: string, kernel: string, initrd: string): CommandLine {
+  if (peer === "qemu") {
+    const device = qemuCards[card];
+    if (device === undefined) throw new Error(`${card}: one of ${Object.keys(qemuCards).join(", ")}`);
+    return {
+      program: "qemu-system-i386",
+      args: [
+        ...["-accel", "tcg", "-m", "128", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"],
+        ...["-kernel", kernel, "-initrd", initrd, "-append", append],
+        ...["-netdev", "user,id=n", "-device", `${device},netdev=n`],
+      ],
+    };
+  }
+  return {
+    program: process.execPath,
+    args: [
+      ...[resolve(import.meta.dirname, "../bin/anneau"), "run", "--memory", "128", "--engine", peer],
+      ...["--kernel", kernel, "--initrd", initrd, "--append", append, "--nic", `${card},host-loopback`],
+    ],
+  };
+}
+
+async function measure(command: CommandLine, bytes: number): Promise<Record<string, number>> {
+  const server = new Server();
+  const port = await server.listen();
+  const guest = new BenchGuest(command);
+  try {
+    await guest.says(/ANNEAU-GUEST-READY/, PATIENCE_SECONDS);
+    await guest.says(/# /, PATIENCE_SECONDS);
+    guest.type("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; echo up''link\n");
+    await guest.says(/uplink/, PATIENCE_SECONDS);
+    const seconds: Record<string, number> = {};
+    const kinds = { down: bytes, up: bytes, connect: CONNECTIONS, turn: TURNS };
+    // Once small: modules, ARP and code that is compiled when it is hot.
+    for (const [kind, count] of [["down", 2_000_000] as const, ["up", 2_000_000] as const, ...Object.entries(kinds)]) {
+      guest.type(`/bin/network ${kind} ${port} ${count}; echo do''ne $?\n`);
+      const [, status] = await guest.says(/done (\d+)/, PATIENCE_SECONDS);
+      if (status !== "0") throw new Error(`${kind} failed in the guest`);
+      await new Promise((done) => setTimeout(done, 200));
+      seconds[kind] = server.takeSeconds();
+    }
+    const processors = guest.usage().cpuSeconds;
+    return { ...seconds, processors };
+  } finally {
+    await guest.kill();
+    server.close();
+  }
+}
+
+async function main(): Promise<void> {
+  const media = await linuxGuest({ modules });
+  const folder = mkdtempSync(join(tmpdir(), "anneau-bench-"));
+  try {
+    const initrd = join(folder, "initrd.gz");
+    copyFileSync(join(media, "initrd.gz"), initrd);
+    const program = readFileSync(buildProgram(join(import.meta.dirname, "guest/network.c")));
+    // A second archive behind the first: the kernel unpacks both.
+    appendFileSync(initrd, gzipSync(writeCpio([{ path: "bin/network", kind: "file", data: program, mode: 0o755 }])));
+    const bytes = Number(values.megabytes) * 1_000_000;
+    const found = new Map<string, Record<string, number>[]>();
+    for (let round = 1; round <= Number(values.rounds); round++)
+      for (const card of values.cards.split(","))
+        for (const peer of values.peers.split(",")) {
+          const name = `${peer} ${card}`;
+          console.error(`round ${round}: ${name}`);
+          const result = await measure(commandLine(peer, card, join(media, "vmlinuz"), initrd), bytes);
+          found.set(name, [...(found.get(name) ?? []), result]);
+        }
+    console.log("| machine and card | down | up | connections | round trip |\n| --- | --: | --: | --: | --: |");
+    for (const [name, results] of found) {
+      const of = (kind: string) => median(results.map((one) => one[kind]));
+      const rate = (kind: string) => `${(bytes / 1e6 / of(kind)).toFixed(1)} MB/s`;
+      const perSecond = `${(CONNECTIONS / of("connect")).toFixed(0)} /s`;
+      const turnUs = `${((of("turn") / TURNS) * 1e6).toFixed(0)} µs`;
+      console.log(`| ${name} | ${rate("down")} | ${rate("up")} | ${perSecond} | ${turnUs} |`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+if (values.help) console.log(usage);
+else await main();
