@@ -15,11 +15,11 @@ module.exports = function start(program, args) {
   return require(entry).main(program, args);
 };
 
-/** Whether the build exists and no source is newer (an installed package has no sources). */
+/** Whether the build exists and no source is newer (an installed package has none but the console's page). */
 function isCurrent(built, sources) {
   const builtAt = fs.statSync(built, { throwIfNoEntry: false })?.mtimeMs;
   if (builtAt === undefined) return false;
-  if (!fs.existsSync(sources)) return true;
+  if (!fs.existsSync(path.join(sources, "cli"))) return true;
   return fs
     .readdirSync(sources, { recursive: true })
     .every((name) => !name.endsWith(".ts") || fs.statSync(path.join(sources, name)).mtimeMs <= builtAt);

@@ -81,6 +81,7 @@ switch (command) {
     const steps = [
       [path.join(bin, "biome"), ["check", "."]],
       [path.join(bin, "tsc"), []],
+      [path.join(bin, "tsc"), ["-p", "tsconfig.page.json"]],
       [node, ["scripts/check-layers.ts"]],
       [node, ["scripts/check-docs-links.ts"]],
       [path.join(bin, "tsc"), ["-p", "tsconfig.build.json"]],

@@ -22,9 +22,9 @@ const layers: Record<string, number> = {
   machine: 3,
   config: 4,
   control: 4,
+  web: 4,
   vm: 5,
   cli: 5,
-  web: 5,
   cluster: 6,
 };
 /** Contracts of layer 1 that may refer to one another. */

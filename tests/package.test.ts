@@ -37,6 +37,12 @@ beforeAll(() => {
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   if (tarball === undefined) throw new Error("npm pack made no tarball");
   writeFileSync(join(folder, "place", "package.json"), '{ "private": true }\n');
+  // Its dependencies are those that the tests run with: nothing is fetched.
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  for (const name of Object.keys(dependencies))
+    cpSync(join(root, "node_modules", name), join(folder, "place", "node_modules", name), { recursive: true });
   execFileSync("npm", ["install", "--no-audit", "--no-fund", "--offline", join(folder, tarball)], {
     cwd: join(folder, "place"),
     env,
@@ -96,4 +102,24 @@ times 510-($-$$) db 0
   });
   expect(run.stdout).toContain("booted from an installed package");
   expect(run.status).toBe(0);
+});
+
+test("the installed command serves the page of a machine's console", async () => {
+  const start = spawnSync(anneau, ["startvm", "installed", "--type", "gui"], { env, encoding: "utf8" });
+  const url = /http:\/\/127\.0\.0\.1:[0-9]+\/[^/]+\//.exec(start.stdout)?.[0] ?? "";
+  try {
+    expect(start.stderr).not.toContain("cannot be opened");
+    for (const [name, text] of [
+      ["", "<title>Anneau</title>"],
+      ["style.css", "#screen"],
+      ["console.js", "new RFB("],
+      ["novnc/core/rfb.js", "export default class RFB"],
+    ]) {
+      const answer = await fetch(url + name);
+      expect(answer.status).toBe(200);
+      expect(await answer.text()).toContain(text);
+    }
+  } finally {
+    spawnSync(anneau, ["controlvm", "installed", "poweroff"], { env });
+  }
 });

@@ -31,6 +31,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   controlvm: { summary: "Controls a running VM", load: () => import("./controlvm.ts") },
   metrics: { summary: "Prints what VMs and the host measure", load: () => import("./metrics.ts") },
   debugvm: { summary: "Looks into a running VM", load: () => import("./debugvm.ts") },
+  console: { summary: "Opens a running VM's screen in the browser", load: () => import("./console.ts") },
   createmedium: { summary: "Creates a disk, DVD or floppy image", load: createMedium },
   createhd: { summary: "", load: createMedium, isAlias: true },
   createvdi: { summary: "", load: createMedium, isAlias: true },

@@ -29,8 +29,8 @@ const options = [
 export const command: Command = {
   usage: ["VM ... [--type headless|gui]"],
   about:
-    "Starts VMs and returns when they run. There is no window yet: with `gui` too a VM runs without one, and\n" +
-    "controlvm screenshotpng, its serial ports and the log show what it does.",
+    "Starts VMs and returns when they run. `gui` opens the VM's console in the browser if there is a desktop, and prints its\n" +
+    "address; `headless` leaves that to the command `console`.",
   async run(args, terminal) {
     const parsed = parseArguments(args, options);
     if (parsed.positionals.length === 0) throw new UsageError("VM name not specified");
@@ -70,7 +70,6 @@ async function start(id: string, typed: string | undefined, trace: string, termi
   for (const what of supportOf(vbox, index).warned) terminal.warn(`'${vbox.name}': not carried out: ${what}`);
   const tight = memoryWarning(vbox.get(settings.memoryMiB));
   if (tight !== undefined) terminal.warn(`'${vbox.name}': ${tight}`);
-  if (type === "gui") terminal.warn(`'${vbox.name}' runs without a window, as there is none yet`);
   const { launchMachine } = await import("../control/launch.ts");
   try {
     await launchMachine({ settingsPath: vbox.path, sessionName: type, trace });
@@ -78,6 +77,13 @@ async function start(id: string, typed: string | undefined, trace: string, termi
     throw asStartError(error);
   }
   terminal.out(`VM "${vbox.name}" has been successfully started.\n`);
+  if (type !== "gui") return;
+  const { showConsole } = await import("./console.ts");
+  try {
+    await showConsole(vbox.uuid, vbox.name, terminal);
+  } catch (error) {
+    terminal.warn(`'${vbox.name}' runs, but its console cannot be opened: ${(error as Error).message}`);
+  }
 }
 
 function refuseUnsupported(vbox: VboxFile, index: MediaIndex): void {

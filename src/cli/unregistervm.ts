@@ -9,7 +9,7 @@ import { fileError, ResultError } from "../config/result-codes.ts";
 import { allAttachments } from "../config/storage-settings.ts";
 import { hasOwnFolder, type VboxFile } from "../config/vbox-file.ts";
 import { removeDeadSocket } from "../control/local-socket.ts";
-import { socketPathOf } from "../control/socket-path.ts";
+import { consolePagePath, consoleTokenPath, socketPathOf } from "../control/socket-path.ts";
 import { removeDeadLocks } from "../disk/lock.ts";
 import { type Command, onlyOne } from "./command.ts";
 import { liveStatusOf } from "./live-machine.ts";
@@ -49,6 +49,7 @@ export const command: Command = {
     });
     // What a killed process left behind.
     await removeDeadSocket(socketPathOf(uuid));
+    for (const path of [consoleTokenPath(uuid), consolePagePath(uuid)]) fs.rmSync(path, { force: true });
     for (const file of media) removeDeadLocks(file);
     if (vbox === undefined || !isDeleting) return undefined;
     await withProgress(terminal, "Deleting the VM's files", (report) => {

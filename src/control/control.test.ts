@@ -31,6 +31,7 @@ const handlers: ControlHandlers = {
   pointer: none,
   screenshotpng: () => ({ png: "A".repeat(3_000_000) }),
   textscreen: () => null,
+  console: () => ({ url: "http://127.0.0.1:1/x/" }),
   remotedisplay: none,
   statistics: none,
   registers: () => ({ text: "" }),

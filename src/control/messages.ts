@@ -73,6 +73,8 @@ export interface ControlRequests {
   screenshotpng: { params: { readonly path?: string }; result: { readonly png?: string } };
   /** `null` in graphics modes. */
   textscreen: { params: Nothing; result: TextScreen | null };
+  /** The web console's address with its token; starts the console if need be. */
+  console: { params: Nothing; result: { readonly url: string } };
   /** The settings file has changed: the remote display is to be as it says. */
   remotedisplay: { params: Nothing; result: { readonly listening?: RemoteDisplayStatus } };
   statistics: { params: Nothing; result: { readonly [name: string]: unknown } };

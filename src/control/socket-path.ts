@@ -26,6 +26,16 @@ export function socketPathNamed(key: string): string {
   return path;
 }
 
+/** Where a VM's web console keeps its token. */
+export function consoleTokenPath(uuid: string): string {
+  return socketPathOf(uuid).replace(/sock$/, "token");
+}
+
+/** A page that leads a browser to the web console, for programs whose arguments everybody can see. */
+export function consolePagePath(uuid: string): string {
+  return socketPathOf(uuid).replace(/sock$/, "html");
+}
+
 /** Makes the socket's folder if need be; one line if somebody else could enter it. */
 export function prepareSocketFolder(): void {
   if (process.platform === "win32") throw new AnneauError("running VMs are not supported on Windows yet");

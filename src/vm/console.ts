@@ -6,27 +6,43 @@ import type { Logger } from "../base/logger.ts";
 import type { VboxFile } from "../config/vbox-file.ts";
 import { type RemoteDisplaySettings, remoteDisplayOf } from "../config/vrde-settings.ts";
 import type { RemoteDisplayStatus } from "../control/messages.ts";
+import type { ControlHandlers } from "../control/server.ts";
+import type { WebConsole } from "../web/server.ts";
+import { consoleHost } from "./console-host.ts";
 import type { MachineThreadClient } from "./machine-thread-client.ts";
 import { RemoteDisplay } from "./remote-display.ts";
 import { Viewers } from "./viewers.ts";
 
+export interface ConsoleParts {
+  readonly vbox: VboxFile;
+  readonly machine: MachineThreadClient;
+  readonly log: Logger;
+  /** What the control socket's clients may do, the page may too. */
+  readonly handlers: ControlHandlers;
+  /** Where the web console keeps its token, see web/token.ts. */
+  readonly tokenPath: string;
+}
+
 export class MachineConsole {
   readonly viewers: Viewers;
+  readonly #parts: ConsoleParts;
   readonly #log: Logger;
+  #web: Promise<WebConsole> | undefined;
   #settings: RemoteDisplaySettings;
   #remoteDisplay: RemoteDisplay | undefined;
   /** Changes of the remote display, one after another. */
   #change: Promise<void> = Promise.resolve();
 
-  private constructor(vbox: VboxFile, machine: MachineThreadClient, log: Logger) {
-    this.viewers = new Viewers(vbox.name, machine);
-    this.#settings = remoteDisplayOf(vbox);
-    this.#log = log;
+  private constructor(parts: ConsoleParts) {
+    this.#parts = parts;
+    this.viewers = new Viewers(parts.vbox.name, parts.machine);
+    this.#settings = remoteDisplayOf(parts.vbox);
+    this.#log = parts.log;
   }
 
   /** With the remote display as the settings have it. A listener that cannot be had is a line in the log. */
-  static async open(vbox: VboxFile, machine: MachineThreadClient, log: Logger): Promise<MachineConsole> {
-    const console = new MachineConsole(vbox, machine, log);
+  static async open(parts: ConsoleParts): Promise<MachineConsole> {
+    const console = new MachineConsole(parts);
     await console.#listen();
     return console;
   }
@@ -49,9 +65,30 @@ export class MachineConsole {
     return this.#change;
   }
 
+  /** The web console's address, token included; started by whoever asks first. */
+  async webAddress(): Promise<string> {
+    this.#web ??= this.#openWeb();
+    try {
+      return (await this.#web).url;
+    } catch (error) {
+      this.#web = undefined;
+      throw error;
+    }
+  }
+
+  async #openWeb(): Promise<WebConsole> {
+    const { vbox, handlers, tokenPath, log } = this.#parts;
+    // Loaded when wanted: a machine without a web console does not pay for it.
+    const { WebConsole } = await import("../web/server.ts");
+    const { name, path: settingsPath } = vbox;
+    return WebConsole.listen(consoleHost({ name, settingsPath, handlers, viewers: this.viewers }), tokenPath, log);
+  }
+
   async close(): Promise<void> {
     await this.#change;
     this.viewers.close();
+    await (await this.#web?.catch(() => undefined))?.close();
+    this.#web = undefined;
     await this.#remoteDisplay?.close();
     this.#remoteDisplay = undefined;
   }

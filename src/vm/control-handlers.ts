@@ -181,6 +181,11 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       vm.metrics.isEnabled = fieldsOf(params).enabled === true;
       return {};
     },
+    console: async () => {
+      anyMachine();
+      if (vm.console === undefined) throw wrongState("running");
+      return { url: await vm.console.webAddress() };
+    },
     remotedisplay: async () => {
       await vm.applyRemoteDisplay();
       return { listening: vm.console?.remoteDisplay };

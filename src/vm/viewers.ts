@@ -41,6 +41,11 @@ export class Viewers {
     return this.#screen.viewers;
   }
 
+  /** As of the last look. */
+  get isPointerAbsolute(): boolean {
+    return this.#guest.isPointerAbsolute;
+  }
+
   /** Looks at the screen and pictures drawn since the start, for statistics. */
   get work(): { readonly looks: number; readonly renders: number } {
     return { looks: this.#screen.looks, renders: this.#guest.renders };

@@ -14,7 +14,7 @@ import { editVbox, extraDataIn, loadVbox, type VboxFile } from "../config/vbox-f
 import type { MachineProcessState } from "../control/messages.ts";
 import { defaultMetricSetup, metricSetupKey, parseMetricSetup } from "../control/metrics.ts";
 import { ControlServer } from "../control/server.ts";
-import { socketPathOf } from "../control/socket-path.ts";
+import { consoleTokenPath, socketPathOf } from "../control/socket-path.ts";
 import type { OwnerLock } from "../disk/owner-lock.ts";
 import { MachineConsole } from "./console.ts";
 import { controlHandlers } from "./control-handlers.ts";
@@ -192,7 +192,9 @@ export class VmProcess {
     }
     for (const { slot, attachment } of nics) log.info(`network adapter ${slot + 1}: ${attachment.kind}`);
     this.#network = await NetworkHosts.open(nics, log);
-    this.#control = await ControlServer.listen(socketPathOf(vbox.uuid), controlHandlers(this));
+    const socketPath = socketPathOf(vbox.uuid);
+    const handlers = controlHandlers(this);
+    this.#control = await ControlServer.listen(socketPath, handlers);
     this.#machine = await MachineThreadClient.start({
       spec,
       ide,
@@ -219,7 +221,8 @@ export class VmProcess {
         log.error(`the guest died: ${cause}\n${registers}`);
       },
     });
-    this.#console = await MachineConsole.open(vbox, this.#machine, log);
+    const tokenPath = consoleTokenPath(vbox.uuid);
+    this.#console = await MachineConsole.open({ vbox, machine: this.#machine, log, handlers, tokenPath });
     this.#network.machine = this.#machine;
     if (options.startPaused) this.#network.pause();
     this.#watch = setInterval(() => this.#watchSettings(), WATCH_MS);

@@ -116,7 +116,7 @@ export class ConsoleGuest {
 }
 
 export async function until(what: string, ask: () => Promise<unknown> | unknown): Promise<void> {
-  for (const end = Date.now() + 120_000; !(await ask()); ) {
+  for (const end = Date.now() + 400_000; !(await ask()); ) {
     if (Date.now() > end) throw new Error(`${what} did not come`);
     await new Promise((done) => setTimeout(done, 50));
   }
