@@ -154,6 +154,21 @@ interface Target {
   readonly report: (fraction: number) => void;
 }
 
+/** Copies a known medium's image to a new file of the same format, under the given UUID. */
+export async function copyImage(
+  source: Pick<OpenedMedium, "location" | "kind" | "format">,
+  target: string,
+  uuid: string,
+  report: (fraction: number) => void,
+): Promise<void> {
+  const content = openSource(source.location, source.kind, source.format);
+  try {
+    await write(target, { format: formatOf(source.format, source.kind), isFixed: false, uuid, content, report });
+  } finally {
+    content.close();
+  }
+}
+
 /** Copies over a medium that is there: same UUID, same size, all of its former content gone. */
 async function overwrite(
   source: OpenedMedium,

@@ -25,6 +25,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   registervm: { summary: "Registers a VM that exists", load: () => import("./registervm.ts") },
   unregistervm: { summary: "Unregisters or deletes a VM", load: () => import("./unregistervm.ts") },
   modifyvm: { summary: "Changes settings of a VM that does not run", load: () => import("./modifyvm.ts") },
+  clonevm: { summary: "Copies a VM", load: () => import("./clonevm.ts") },
   storagectl: { summary: "Adds, changes or removes a storage controller", load: () => import("./storagectl.ts") },
   storageattach: { summary: "Attaches or removes a drive or medium", load: () => import("./storageattach.ts") },
   startvm: { summary: "Starts a VM", load: () => import("./startvm.ts") },
@@ -65,7 +66,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
 
 /** VBoxManage 7.0's other commands. */
 export const unavailableCommands: readonly string[] = (
-  "adoptstate bandwidthctl checkmediumpwd clonevm cloud cloudprofile dhcpserver encryptmedium encryptvm export " +
+  "adoptstate bandwidthctl checkmediumpwd cloud cloudprofile dhcpserver encryptmedium encryptvm export " +
   "extpack guestcontrol hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty " +
   "modifynvram movevm natnetwork signova teleport unattended updatecheck usbdevsource usbfilter"
 ).split(" ");

@@ -4,7 +4,7 @@
  * image stays valid. Zeros written to a block that is not allocated change nothing. The modification UUID changes at
  * the first write after opening, as differencing images rely on it.
  *
- * Not here: differencing and undo images (opening one fails), version 0.x, giving blocks back to the file.
+ * Not here: differencing and undo images (opening one fails), version 0.x, giving blocks back to the file (vdi-maintenance.ts does it for an image that nobody uses).
  */
 import { randomUUID } from "node:crypto";
 import type { BlockBackend, BlockDone, Geometry } from "../backend-api/block.ts";

@@ -250,7 +250,11 @@ class MachineThread {
       },
       statistics: () => this.#statistics(),
       registers: () => machine.cpu.describe(),
-      counters: () => ({ ...machine.counters(), drives: this.#driveCounters() }),
+      counters: () => ({
+        ...machine.counters(),
+        drives: this.#driveCounters(),
+        network: Object.fromEntries(this.#nics.map((nic, index) => [String(index), nic.statistics()])),
+      }),
       registerSet: () => readRegisters(machine.cpu),
       dumpCore: ({ path }) => dumpCore(machine, path),
       injectNmi: () => {

@@ -41,7 +41,7 @@ test("a machine that was reset or cannot be asked has no negative rates", () => 
 test("drives and network adapters are added up, whatever else is in the tree", () => {
   const counters = {
     drives: { "ide 0.0": { readBytes: 5, writtenBytes: 7 }, "ide 1.0": { readBytes: 1 } },
-    devices: { "nic-1": { receivedBytes: 3, sentBytes: 4 }, uart: { receivedBytes: { odd: 1 } } },
+    network: { 0: { receivedBytes: 3, sentBytes: 4 }, uart: { receivedBytes: { odd: 1 } } },
   };
   expect(metricTotals(counters)).toMatchObject({ readBytes: 6, writtenBytes: 7, receivedBytes: 3, sentBytes: 4 });
   expect(metricTotals(undefined)).toMatchObject({ readBytes: 0, sentBytes: 0 });

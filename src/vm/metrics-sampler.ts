@@ -28,8 +28,8 @@ export function metricTotals(counters: CounterTree | undefined): MetricTotals {
     rssBytes: process.memoryUsage.rss(),
     readBytes: sum(counters?.drives, "readBytes"),
     writtenBytes: sum(counters?.drives, "writtenBytes"),
-    receivedBytes: sum(counters?.devices, "receivedBytes"),
-    sentBytes: sum(counters?.devices, "sentBytes"),
+    receivedBytes: sum(counters?.network, "receivedBytes"),
+    sentBytes: sum(counters?.network, "sentBytes"),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The machine thread's end of a network card whose network lives on the main thread. */
 import type { NetBackend } from "../backend-api/net.ts";
+import type { CounterTree } from "../device-api/counters.ts";
 import { FrameRing } from "./frame-ring.ts";
 import type { NicBuffers } from "./machine-protocol.ts";
 
@@ -8,6 +9,8 @@ export class RingNetBackend implements NetBackend {
   readonly #toGuest: FrameRing;
   readonly #listeners: (() => void)[] = [];
   #isBlocked = false;
+  #sentBytes = 0;
+  #receivedBytes = 0;
 
   constructor(buffers: NicBuffers) {
     this.#toHost = new FrameRing(buffers.toHost);
@@ -22,6 +25,7 @@ export class RingNetBackend implements NetBackend {
     }
     this.#isBlocked = outcome === "no room";
     if (outcome === "first") this.#toHost.wakeReader();
+    if (!this.#isBlocked) this.#sentBytes += frame.length;
     return !this.#isBlocked;
   }
 
@@ -32,7 +36,13 @@ export class RingNetBackend implements NetBackend {
   receive(target: Uint8Array): number {
     const length = this.#toGuest.read(target);
     if (this.#toGuest.takeWaitingWriter()) this.#toGuest.wakeWriter();
+    this.#receivedBytes += length;
     return length;
+  }
+
+  /** What the guest's card moved. */
+  statistics(): CounterTree {
+    return { sentBytes: this.#sentBytes, receivedBytes: this.#receivedBytes };
   }
 
   onEvent(listener: () => void): void {
