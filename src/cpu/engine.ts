@@ -20,7 +20,7 @@ import { type DecodeMode, Decoder } from "./decode/decoder.ts";
 import * as R from "./decode/records.ts";
 import { handler } from "./decode/variants.ts";
 import { CodeCache, modeKey } from "./interpreter/code-cache.ts";
-import { exit } from "./interpreter/generate.ts";
+import { ENTRY_BETWEEN, exit } from "./interpreter/generate.ts";
 import { createHelpers, type HelperOwner, type Helpers, recordFault } from "./interpreter/helpers.ts";
 import { BUDGET, status } from "./interpreter/lowering.ts";
 import * as L from "./layout.ts";
@@ -108,6 +108,11 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   #hasTrapBehind = false;
   readonly #breakpoints = new Set<number>();
   #skipBreakpoint = false;
+  /**
+   * How the core goes on: 0 where a jump has landed, so that the budget is looked at; ENTRY_BETWEEN or a record if it came back
+   * for a look-up only. What sends it back depends on TLB and code cache; where a budget ends must not.
+   */
+  #entry = 0;
 
   constructor(options: SoftwareCpuOptions, rows: readonly Row[], renumber: Uint16Array, tuning: EngineTuning = {}) {
     const { memory, bus, features } = options;
@@ -167,13 +172,16 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     const { state } = this;
     const i32 = this.#i32;
     let left = budgetInstructions;
+    this.#entry = 0;
     for (;;) {
       if (this.#isShutdown) return "triple-fault";
       if (this.#isStopRequested) {
         this.#isStopRequested = false;
         return "stop";
       }
-      if (left <= 0) return "budget";
+      const entry = this.#entry;
+      this.#entry = 0;
+      if (left <= 0 && entry === 0) return "budget";
       const shadow = i32[L.INTERRUPT_SHADOW >> 2] !== 0 || this.#enabledAt === this.#instructions;
       if (!shadow) {
         if (this.#isNmiPending && i32[L.NMI_BLOCKED >> 2] === 0) {
@@ -205,20 +213,20 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       this.#syncMode();
       this.#coreBudget = left;
       this.#isInCore = true;
-      const reason = core.run(left, 0);
+      const reason = core.run(left, entry);
       this.#isInCore = false;
       const rest = i32[BUDGET >> 2];
       this.#instructions += left - rest;
       left = rest;
       switch (reason) {
         case exit.fetch:
-          this.#fetch();
+          left -= this.#fetch();
           break;
         case exit.fault:
           this.#deliverFault();
           break;
         case exit.crossing:
-          left -= this.#runCrossing(left);
+          this.#decodeCrossing();
           break;
         case exit.hot:
           this.#translate();
@@ -572,8 +580,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     if (this.#endPage >= 0) this.#tlb.dropCode(this.#endPage);
   }
 
-  /** No map or no record at EIP: translate, decode. */
-  #fetch(): void {
+  /** No map or no record at EIP: translate, decode. Returns how many instructions were executed on the way. */
+  #fetch(): number {
     const { state } = this;
     try {
       if (state.eip > state.segmentLimit(L.SEG_CS)) throw generalProtection();
@@ -583,8 +591,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       const entry = this.#physical.entry(gpaPage);
       if (entry === 0) {
         // Code in memory-mapped I/O: one instruction at a time.
-        this.#step();
-        return;
+        return this.#step();
       }
       const offset = linear & 4095;
       const last = linear >>> 12 === this.#endPage && offset <= this.#endOffset ? this.#endOffset : 4095;
@@ -595,12 +602,14 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
           this.#cache.decodeRun(gpaPage, (entry & ~4095) >>> 0, map, offset, this.#mode, last)
         ) {
           this.#tlb.setCode(linear >>> 12, map, user);
-          return;
+          this.#entry = ENTRY_BETWEEN;
+          return 0;
         }
       }
     } catch (thrown) {
       if (!(thrown instanceof CpuFault)) throw thrown;
       this.#deliver(thrown);
+      return 0;
     }
   }
 
@@ -648,28 +657,15 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     this.#decoder.writeSpecial(STEP_RECORDS + result.records * R.RECORD_BYTES, after, offset + result.lengthBytes);
   }
 
-  /** The instruction at EIP reaches into the next page: execute it from the step records and go on. Returns what it cost. */
-  #runCrossing(left: number): number {
+  /** The instruction at EIP reaches into the next page: the core goes on with its step records. */
+  #decodeCrossing(): void {
     try {
       this.#decodeSingly(handler.refetch);
+      this.#entry = STEP_RECORDS;
     } catch (thrown) {
       if (!(thrown instanceof CpuFault)) throw thrown;
       this.#deliver(thrown);
-      return 0;
     }
-    return this.#runRecords(left);
-  }
-
-  #runRecords(budget: number): number {
-    this.#coreBudget = budget;
-    this.#isInCore = true;
-    const reason = (this.#core as Core).run(budget, STEP_RECORDS);
-    this.#isInCore = false;
-    const used = budget - this.#i32[BUDGET >> 2];
-    this.#instructions += used;
-    if (reason === exit.fault || this.#i32[L.FAULT >> 2] !== 0) this.#deliverFault();
-    else if (reason === exit.fetch) this.#fetch();
-    return used;
   }
 
   /** One instruction with everything that looks at instruction boundaries: breakpoints, TF, the interrupt shadow. */

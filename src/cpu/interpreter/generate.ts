@@ -13,7 +13,7 @@ import { REGION_EXIT } from "../translator/region-lowering.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
 import { CoreImports } from "./imports.ts";
-import { BUDGET, type Frame, HandlerLowering, status } from "./lowering.ts";
+import { BUDGET, type Frame, HandlerLowering, REGION_RESERVE, status } from "./lowering.ts";
 
 /** Why `run` returned. EIP and BUDGET are stored in every case. */
 export const exit = {
@@ -92,6 +92,11 @@ const LINEAR = 10;
 const STATUS = 11;
 const MAP = 12;
 const AVOID = 13;
+/** The fetch loop leaves when the budget is at or below this: 0 where a jump lands, lowest where records were merely cut. */
+const BUDGET_FLOOR = 14;
+const NO_FLOOR = -0x80000000;
+/** `run`'s second parameter for going on where no jump has landed: the budget is not looked at first. */
+export const ENTRY_BETWEEN = 1;
 
 const ABORT_STATUS = [op.i32Const, status.fault, op.return];
 
@@ -137,7 +142,7 @@ export function generateInterpreter(
   const regionType = writer.type([I32, I32, I32, I32], [I32]);
 
   const run = writer.reserve([I32, I32], [I32]);
-  const locals = new Locals([I32, I32, I32, I32, I32, I32, I32, I32, I32, I32, I32, I32], 2);
+  const locals = new Locals(new Array<WasmType>(13).fill(I32), 2);
   const code: number[] = [];
   const get = (local: number) => {
     code.push(op.localGet);
@@ -203,7 +208,9 @@ export function generateInterpreter(
     get(STATUS);
     code.push(op.i32Const, 1, op.i32And, op.if, EMPTY);
     get(AVOID);
-    code.push(op.if, EMPTY);
+    get(P_BUDGET);
+    constant(REGION_RESERVE);
+    code.push(op.i32LeS, op.i32Or, op.if, EMPTY);
     get(MAP);
     load(op.i32Load, L.MAP_ORIGINALS);
     set(STATUS);
@@ -224,6 +231,12 @@ export function generateInterpreter(
     set(EIP);
     loadState(REGION_EXIT);
     set(AVOID);
+    // It left between two jumps: the budget is not looked at here.
+    get(AVOID);
+    code.push(op.if, EMPTY);
+    constant(NO_FLOOR);
+    set(BUDGET_FLOOR);
+    code.push(op.end);
     constant(0);
     constant(0);
     store(REGION_EXIT);
@@ -263,6 +276,14 @@ export function generateInterpreter(
   // ---- entry and fetch -------------------------------------------------------------------------------------------
   loadState(L.EIP);
   set(EIP);
+  get(P_ENTRY);
+  constant(ENTRY_BETWEEN);
+  code.push(op.i32Eq, op.if, EMPTY);
+  constant(0);
+  set(P_ENTRY);
+  constant(NO_FLOOR);
+  set(BUDGET_FLOOR);
+  code.push(op.end);
   code.push(op.block, EMPTY); // abort
   code.push(op.loop, EMPTY); // reload
   for (const [local, user, supervisor, global] of [
@@ -305,10 +326,12 @@ export function generateInterpreter(
   get(RECORD);
   set(START);
   get(P_BUDGET);
-  constant(0);
+  get(BUDGET_FLOOR);
   code.push(op.i32LeS, op.if, EMPTY);
   leave(exit.budget);
   code.push(op.end);
+  constant(0);
+  set(BUDGET_FLOOR);
   get(EIP);
   get(CS_BASE);
   code.push(op.i32Add);
@@ -402,6 +425,14 @@ export function generateInterpreter(
         break;
       case handler.refetch:
         eipOfRecord();
+        // Where a run of records ends depends on what had been decoded before; pages end for everybody.
+        constant(0);
+        constant(NO_FLOOR);
+        get(RECORD);
+        load(op.i32Load16U, R.RECORD_OFFSET);
+        constant(4096);
+        code.push(op.i32GeU, op.select);
+        set(BUDGET_FLOOR);
         branch(toFetch);
         break;
       case handler.address:

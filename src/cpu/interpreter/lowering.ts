@@ -29,6 +29,12 @@ export const SLOW_VALUE = L.SCRATCH + 0x40;
 /** Instructions left in the budget, kept in the state block around helpers. */
 export const BUDGET = L.SCRATCH + 0x60;
 
+/**
+ * Regions look at the budget at their entry and at jumps back only, and not so far as to use it up: the rest, at least the longest
+ * way through a region, is the interpreter's. So budgets end at the same instruction whoever executes.
+ */
+export const REGION_RESERVE = 256;
+
 /** Locals and labels of the function that a handler is emitted into. */
 export interface Frame {
   readonly code: number[];

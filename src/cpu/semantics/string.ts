@@ -1,9 +1,9 @@
 /**
  * String instructions. Each iteration commits SI, DI and the count, so a fault in the middle of a repetition restarts
  * exactly there. REPE/REPNE CMPS and SCAS set the flags at their end only: after a fault or trap they are those of before
- * (SDM volume 2, REP). A repetition runs at most CHUNK iterations (one, if TF or breakpoints ask for traps), then goes
+ * (SDM volume 2, REP). A repetition runs CHUNK elements at most (one, if TF or breakpoints ask for traps), then goes
  * round through its own EIP so that interrupts and timers are seen. Within a page and with DF = 0, REP MOVS and STOS move
- * blocks.
+ * blocks; how much of a repetition counts as an instruction is the same with and without.
  */
 import type { Instruction, Operand } from "../decode/operand.ts";
 import type { Builder } from "../ir/builder.ts";
@@ -11,7 +11,7 @@ import type { Node } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
 
-const CHUNK = 512;
+const CHUNK = 1024;
 const FLAG_TF = 0x100;
 const FLAG_DF = 0x400;
 const DR7 = L.DR + 7 * 8;
@@ -76,18 +76,14 @@ function repeated(
       const count = b.read(counter);
       const stop = b.variable(b.i32(0));
       if (block) {
-        const done = block(count);
+        const done = b.variable(block(minimum(b, count, b.get(budget))));
         b.commit();
-        b.if(
-          b.nez(done),
-          () => {
-            b.write(counter, b.sub(count, done));
-          },
-          () => {
-            iteration();
-            b.write(counter, b.sub(count, b.i32(1)));
-          },
-        );
+        b.if(b.eqz(b.get(done)), () => {
+          iteration();
+          b.set(done, b.i32(1));
+        });
+        b.write(counter, b.sub(count, b.get(done)));
+        b.set(budget, b.sub(b.get(budget), b.get(done)));
       } else {
         const compared = iteration();
         b.write(counter, b.sub(count, b.i32(1)));
@@ -97,12 +93,11 @@ function repeated(
           b.set(y, compared.y);
           b.set(stop, i.repeat === 0xf3 ? b.ne(compared.x, compared.y) : b.eq(compared.x, compared.y));
         }
+        b.set(budget, b.sub(b.get(budget), b.i32(1)));
       }
-      const left = b.sub(b.get(budget), b.i32(1));
-      b.set(budget, left);
       const more = b.and(b.nez(b.read(counter)), b.eqz(b.get(stop)));
       b.commit();
-      b.if(b.and(more, b.eqz(left)), () => b.jump(b.thisEip()));
+      b.if(b.and(more, b.eqz(b.get(budget))), () => b.jump(b.thisEip()));
       return more;
     });
     if (hasFlags) b.flagsSub(width, b.get(x), b.get(y), b.sub(b.get(x), b.get(y)));

@@ -4,6 +4,7 @@
  * architectural state, for the interpreter to execute it.
  */
 import type { Operand } from "../decode/operand.ts";
+import { REGION_RESERVE } from "../interpreter/lowering.ts";
 import { Lowering } from "../ir/lowering.ts";
 import { type Node, type PendingFlags, pseudo, type Site, typeOfSize } from "../ir/node.ts";
 import * as L from "../layout.ts";
@@ -167,7 +168,9 @@ export class RegionLowering extends Lowering {
       return;
     }
     this.localGet(BUDGET);
-    code.push(op.i32Const, 0, op.i32LeS, op.if, EMPTY);
+    code.push(op.i32Const);
+    pushSigned(code, REGION_RESERVE);
+    code.push(op.i32LeS, op.if, EMPTY);
     code.push(op.i32Const, 0);
     this.#pageOffset(offset);
     this.storeOp(4, I32, L.EIP);

@@ -30,7 +30,7 @@ describe.each(images)("%s", (name) => {
 
 test("another processor is noticed", async () => {
   const disk = await assembleImage("paging");
-  const [qemu, ours] = await Promise.all([runQemu(disk), runOurs(disk, false)]);
+  const [qemu, ours] = await Promise.all([runQemu(disk), runOurs(disk, { nx: false })]);
   expect(compareLogs("paging", ours, "QEMU", qemu, differences)).not.toEqual([]);
 });
 

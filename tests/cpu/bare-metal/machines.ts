@@ -7,6 +7,8 @@ import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createEngine } from "../../../src/cpu/create.ts";
+import type { EngineTuning } from "../../../src/cpu/engine.ts";
 import { MemoryMedium, TestPc } from "../../../src/machine/testing.ts";
 
 /** The images' disk: small, with a geometry that all BIOSes agree on. */
@@ -107,14 +109,21 @@ export function runBochs(disk: Uint8Array): Promise<string> {
   });
 }
 
-/** Our machine, our BIOS, the same disk. */
-export async function runOurs(disk: Uint8Array, nx = true, maxInstructions = 2_000_000_000): Promise<string> {
+export interface OurOptions {
+  readonly nx?: boolean;
+  /** Engine switches that must not change a line. */
+  readonly tuning?: EngineTuning;
+}
+
+/** Our machine, our BIOS, the same disk. The image ends in a triple fault; `maxInstructions` ends a hanging one. */
+export async function runOurs(disk: Uint8Array, options: OurOptions = {}, maxInstructions = 2e9): Promise<string> {
+  const { nx = true, tuning } = options;
   const pc = await TestPc.start({
     disks: { "0.0": new MemoryMedium(disk.slice()) },
     // Slow on purpose, as Bochs above.
     spec: { ramMiB: 32, cpu: { pae: true, nx }, deterministic: { nsPerInstruction: 1000 } },
+    host: tuning === undefined ? {} : { createCpu: (given) => createEngine(given, tuning) },
   });
-  // The image ends in a triple fault.
   pc.runUntil(() => false, maxInstructions);
   return pc.serial.text || `Anneau said nothing on COM1:\n${pc.describe()}`;
 }
