@@ -8,8 +8,8 @@ import { opcodeTable } from "./table/table.ts";
 import { RegionCompiler } from "./translator/region-compiler.ts";
 import { Regions } from "./translator/regions.ts";
 
-/** Jumps to an instruction before its region is compiled: compiling costs as much as some ten thousand instructions. */
-const HOT_THRESHOLD = 1000;
+/** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
+const HOT_THRESHOLD = 4000;
 
 /** As `createSoftwareCpu`, with switches for tests and another opcode table. */
 export async function createEngine(
@@ -32,11 +32,14 @@ export async function createEngine(
     tuning.hotThreshold === undefined
       ? undefined
       : new Regions(
-          new RegionCompiler(engine.decoder, generated.renumber, options.memory),
+          new RegionCompiler(engine.decoder, generated.renumber, options.memory, generated.libraries),
           options.memory,
           table,
           generated.firstRegionSlot,
           REGION_SLOTS,
+          (name) => instance.exports[name],
+          (wanted) => engine.openRegion(wanted),
+          tuning.regions,
         );
   engine.attachCore(instance.exports as unknown as Core, regions);
   return engine;

@@ -35,7 +35,7 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
-import type { Regions } from "./translator/regions.ts";
+import type { OpenRequest, RegionLimits, RegionStatistics, Regions, Wanted } from "./translator/regions.ts";
 
 /** Exports of the core module. */
 export interface Core {
@@ -57,14 +57,15 @@ export interface EngineTuning {
   readonly decodeMaps?: number;
   /** Jumps to an instruction before it is translated; undefined: interpreter only. */
   readonly hotThreshold?: number;
+  readonly regions?: RegionLimits;
 }
 
 export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   readonly physicalMap: PhysicalMap;
   readonly state: CpuState;
   readonly helpers: Helpers;
-  get regionStatistics(): { compiled: number; refused: number } | undefined {
-    return this.#regions && { compiled: this.#regions.compiled, refused: this.#regions.refused };
+  get regionStatistics(): RegionStatistics | undefined {
+    return this.#regions?.statistics;
   }
   get decoder(): Decoder {
     return this.#decoder;
@@ -173,6 +174,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     const i32 = this.#i32;
     let left = budgetInstructions;
     this.#entry = 0;
+    this.#regions?.tick();
     for (;;) {
       if (this.#isShutdown) return "triple-fault";
       if (this.#isStopRequested) {
@@ -229,7 +231,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
           this.#decodeCrossing();
           break;
         case exit.hot:
-          this.#translate();
+          this.#requestRegion();
           break;
         case exit.leave:
           state.i32[L.ATTENTION >> 2] = 0;
@@ -613,22 +615,75 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     }
   }
 
-  /** The instruction at EIP is jumped to often: compile the region that begins there. */
-  #translate(): void {
+  /** The instruction at EIP is jumped to often: asks for the region that begins there. */
+  #requestRegion(): void {
     if (this.#regions === undefined || this.#modeKey !== 7) return;
     const linear = this.#linearEip();
-    const user = this.state.isUser;
-    const table = user ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR;
-    const map = this.#i32[(table + (linear >>> 12) * 4) >> 2];
-    if (map === 0) return;
-    const gpaPage = this.#linear.fetchPage(linear, user);
-    const hostPage = this.#physical.entry(gpaPage) & ~4095;
-    this.#regions.translate(map, gpaPage, linear & 4095, (offset) => {
-      const known = this.#i32[(map >> 2) + offset];
-      if (known !== 0) return (known & 1) !== 0 ? this.#i32[((map + L.MAP_ORIGINALS) >> 2) + offset] : known;
-      if (!this.#cache.decodeRun(gpaPage, hostPage, map, offset, this.#mode)) return 0;
-      return this.#i32[(map >> 2) + offset];
-    });
+    const isUser = this.state.isUser;
+    const map = this.#i32[((isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2) + (linear >>> 12)];
+    if (map !== 0) this.#regions.request({ linear, isUser, map, gpaPage: this.#cache.frameOf(map) });
+  }
+
+  /** For the translator: what the code around a head looks like now; undefined if the head is not there (any more). */
+  openRegion({ linear, isUser, map }: Wanted): OpenRequest | undefined {
+    const i32 = this.#i32;
+    const tableIndex = (isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2;
+    const firstPage = linear >>> 12;
+    const head = linear & 4095;
+    if (this.#modeKey !== 7 || i32[tableIndex + firstPage] !== map) {
+      // Another address space, perhaps: it will be asked for again.
+      this.state.u16[(map + L.MAP_COUNTERS + head * 2) >> 1] = this.#cache.hotThreshold;
+      return undefined;
+    }
+    if ((i32[(map >> 2) + head] & 1) !== 0) return undefined;
+    // The code TLB alone says what may be looked at: it holds what has just been executed here.
+    const maps = new Map<number, number>();
+    const mapOf = (page: number): number => {
+      let map = maps.get(page);
+      if (map === undefined) {
+        const at = firstPage + page;
+        map = at < 0 || at >= 1 << 20 ? 0 : i32[tableIndex + at];
+        maps.set(page, map);
+      }
+      return map;
+    };
+    const frameOf = (page: number): number => this.#cache.frameOf(mapOf(page));
+    const hostPage = (page: number): number => this.#physical.entry(frameOf(page)) & ~4095;
+    const recordAt = (offset: number): number => {
+      const page = offset >> 12;
+      const ownMap = mapOf(page);
+      if (ownMap === 0) return 0;
+      const at = (ownMap >> 2) + (offset & 4095);
+      if (i32[at] === 0 && !this.#cache.decodeRun(frameOf(page), hostPage(page), ownMap, offset & 4095, this.#mode))
+        return 0;
+      const record = (i32[at] & 1) !== 0 ? i32[at + (L.MAP_ORIGINALS >> 2)] : i32[at];
+      if (this.state.u16[(record + R.RECORD_HANDLER) >> 1] !== handler.crossing) return record;
+      return mapOf(page + 1) === 0
+        ? 0
+        : this.#crossingRecord(offset, hostPage(page), hostPage(page + 1), frameOf(page + 1));
+    };
+    const hasLanded = (offset: number): boolean => {
+      const ownMap = mapOf(offset >> 12);
+      if (ownMap === 0) return false;
+      const at = (ownMap >> 2) + (offset & 4095);
+      if (i32[at] === 0) return false;
+      if ((i32[at] & 1) !== 0 || this.#cache.hotThreshold === 1) return true;
+      const { hotThreshold } = this.#cache;
+      const left = this.state.u16[(ownMap + L.MAP_COUNTERS + (offset & 4095) * 2) >> 1];
+      return hotThreshold - left >= Math.max(1, hotThreshold >> 4);
+    };
+    return { head, source: { recordAt, hasLanded }, mapOf, frameOf };
+  }
+
+  /** Decodes an instruction that reaches into the next page for a region; the next frame's bytes are watched from now on. */
+  #crossingRecord(offset: number, hostPage: number, nextHostPage: number, nextFrame: number): number {
+    const bytes = this.#bytes;
+    const first = 4096 - (offset & 4095);
+    for (let n = 0; n < first; n++) bytes[n] = this.state.u8[hostPage + (offset & 4095) + n];
+    for (let n = first; n < MAX_INSTRUCTION_BYTES; n++) bytes[n] = this.state.u8[nextHostPage + n - first];
+    if (!this.#decoder.decode(bytes, 0, MAX_INSTRUCTION_BYTES, offset & 4095, this.#mode, STEP_RECORDS)) return 0;
+    this.#cache.watch(nextFrame, 0, this.#decoder.result.lengthBytes - first - 1);
+    return STEP_RECORDS;
   }
 
   /** Collects up to 15 bytes at EIP and decodes them into the step records, followed by a record of kind `after`. */

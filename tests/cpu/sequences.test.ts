@@ -87,7 +87,7 @@ test.each([
   ["32-bit code", CS_FLAT, true, {}, SEQUENCES],
   ["16-bit code", selectorOf("code16"), false, {}, SEQUENCES],
   // Each case is compiled before it runs once: dearer, so fewer.
-  ["32-bit code, translated", CS_FLAT, true, { hotThreshold: 1 }, Math.ceil(SEQUENCES / 10)],
+  ["32-bit code, translated", CS_FLAT, true, { hotThreshold: 1, regions: { batch: 1 } }, Math.ceil(SEQUENCES / 10)],
 ] as const)("%s", async (name, cs, isCode32, tuning, count) => {
   const engine = await SegmentedEngine.create(tuning);
   const random = createRandom(name.length * 0x1234567);

@@ -19,9 +19,8 @@ import { CS_FLAT, DATA, outcome, SegmentedCases, segment, selectorOf } from "./n
 import { describeSegmentedCase, segmentedDifferences } from "./native/segmented-compare.ts";
 import { SegmentedEngine } from "./native/segmented-engine.ts";
 import { runSegmentedNative } from "./native/segmented-native.ts";
-import { casesOf, compareRow, type SuiteOptions } from "./native/segmented-suite.ts";
+import { compareRow, type SuiteOptions } from "./native/segmented-suite.ts";
 import { undefinedFlags } from "./native/undefined-flags.ts";
-import { createRandom } from "./native/values.ts";
 
 const options: SuiteOptions = { encodings: Number(process.env.ENCODINGS ?? 150), states: 6, perVariant: 3 };
 const SHOWN = 5;
@@ -56,22 +55,6 @@ describe.each([
       expect(found.slice(0, SHOWN), `${found.length} of ${made.cases.length} cases differ`).toEqual([]);
     },
   );
-});
-
-test("the same with a TLB of two pages and few decode maps", async () => {
-  const small = await SegmentedEngine.create({ tlbPages: 2, decodeMaps: 12 });
-  const found: string[] = [];
-  for (const row of [...integerRows, ...systemRows]) {
-    if (elsewhere[row.mnemonic] !== undefined) continue;
-    const { cases } = casesOf(row, { encodings: 25, states: 2, perVariant: 1 }, createRandom(row.parameter));
-    const whole = engine.run(cases);
-    const ours = small.run(cases);
-    for (let n = 0; n < cases.length; n++) {
-      const here = segmentedDifferences(whole, ours, n);
-      if (here.length > 0) found.push(`${describeSegmentedCase(cases, n)}\n    ${here.join("\n    ")}`);
-    }
-  }
-  expect(found.slice(0, SHOWN)).toEqual([]);
 });
 
 test("every row of the opcode table has cases", () => {

@@ -58,6 +58,8 @@ export class CodeCache {
   readonly #allocated: number[] = [];
   /** Two words per frame: which 64-byte lines hold decoded instructions. */
   readonly #lines = new Int32Array(FRAMES * 2);
+  /** Frames by number of the map. */
+  readonly #frames = new Int32Array(L.DECODE_MAPS_BYTES / L.DECODE_MAP_BYTES);
   #nextMap = L.DECODE_MAPS;
   #nextRecord = L.RECORDS;
   /** Limits, settable for tests that force eviction. */
@@ -99,7 +101,7 @@ export class CodeCache {
     }
     let map = directory[gpaPage];
     if (map !== 0) return map;
-    map = this.#allocateMap();
+    map = this.#allocateMap(gpaPage);
     directory[gpaPage] = map;
     this.#allocated.push(key * FRAMES + gpaPage);
     return map;
@@ -108,7 +110,7 @@ export class CodeCache {
   #partialMapFor(gpaPage: number, key: number, lastOffset: number): number {
     const known = this.#partial.get(gpaPage)?.find((entry) => entry.key === key && entry.lastOffset === lastOffset);
     if (known !== undefined) return known.map;
-    const map = this.#allocateMap();
+    const map = this.#allocateMap(gpaPage);
     let entries = this.#partial.get(gpaPage);
     if (entries === undefined) {
       entries = [];
@@ -119,9 +121,10 @@ export class CodeCache {
     return map;
   }
 
-  #allocateMap(): number {
+  #allocateMap(gpaPage: number): number {
     if (this.#nextMap + L.DECODE_MAP_BYTES > this.#mapLimit) this.flush();
     const map = this.#nextMap;
+    this.#frames[(map - L.DECODE_MAPS) / L.DECODE_MAP_BYTES] = gpaPage;
     this.#nextMap += L.DECODE_MAP_BYTES;
     return map;
   }
@@ -168,11 +171,25 @@ export class CodeCache {
     // Always one behind the run: where it goes on elsewhere, and what a code-modifying store turns its successor into.
     decoder.writeSpecial(record, handler.refetch, offset);
     this.#nextRecord = record + R.RECORD_BYTES;
-    if ((this.#physicalMap.entry(gpaPage) & L.PHYSICAL_CODE) === 0) {
-      this.#physicalMap.markCode(gpaPage);
-      this.#owner.protectFrame(gpaPage);
-    }
+    this.#protect(gpaPage);
     return true;
+  }
+
+  /** Bytes of a frame belong to an instruction that begins in another. */
+  watch(gpaPage: number, firstOffset: number, lastOffset: number): void {
+    this.#markLines(gpaPage, firstOffset, lastOffset);
+    this.#protect(gpaPage);
+  }
+
+  /** The frame of a decode map. */
+  frameOf(map: number): number {
+    return this.#frames[(map - L.DECODE_MAPS) / L.DECODE_MAP_BYTES];
+  }
+
+  #protect(gpaPage: number): void {
+    if ((this.#physicalMap.entry(gpaPage) & L.PHYSICAL_CODE) !== 0) return;
+    this.#physicalMap.markCode(gpaPage);
+    this.#owner.protectFrame(gpaPage);
   }
 
   /** Bytes of a frame changed: true if decoded code was dropped. */

@@ -9,10 +9,10 @@ import { Builder } from "../ir/builder.ts";
 import * as L from "../layout.ts";
 import { guardUnit } from "../semantics/guard.ts";
 import type { Row } from "../table/row.ts";
-import { REGION_EXIT } from "../translator/region-lowering.ts";
+import { REGION_EXIT, REGION_PARAMETERS } from "../translator/region-lowering.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
-import { CoreImports } from "./imports.ts";
+import { CoreImports, type LibrarySignature } from "./imports.ts";
 import { BUDGET, type Frame, HandlerLowering, REGION_RESERVE, status } from "./lowering.ts";
 
 /** Why `run` returned. EIP and BUDGET are stored in every case. */
@@ -36,6 +36,8 @@ export interface GeneratedInterpreter {
   readonly handlerCount: number;
   /** First index of the module's table that regions may use. */
   readonly firstRegionSlot: number;
+  /** Types of the library functions; with regions they are exported under their names. */
+  readonly libraries: ReadonlyMap<string, LibrarySignature>;
 }
 
 /** Adds library functions (floating point …) to the core module before handlers are generated. */
@@ -76,7 +78,7 @@ export class Locals {
 }
 
 /** How many regions may be in the table at a time. */
-export const REGION_SLOTS = 8192;
+export const REGION_SLOTS = 16384;
 
 const P_BUDGET = 0;
 const P_ENTRY = 1;
@@ -139,7 +141,7 @@ export function generateInterpreter(
   // Slots behind the handlers are for regions.
   writer.table(table, table.length + (hasRegions ? REGION_SLOTS : 0));
   writer.exportTable("table");
-  const regionType = writer.type([I32, I32, I32, I32], [I32]);
+  const regionType = writer.type(REGION_PARAMETERS, [I32]);
 
   const run = writer.reserve([I32, I32], [I32]);
   const locals = new Locals(new Array<WasmType>(13).fill(I32), 2);
@@ -216,14 +218,15 @@ export function generateInterpreter(
     set(STATUS);
     code.push(op.else);
     get(EIP);
-    get(LINEAR);
-    constant(4095);
-    code.push(op.i32And, op.i32Sub);
     get(P_BUDGET);
     get(TLB_READ);
-    get(TLB_WRITE);
     get(STATUS);
-    code.push(op.i32Const, 1, op.i32ShrU, 0x11);
+    code.push(op.i32Const, 16, op.i32ShrU);
+    get(TLB_CODE);
+    get(STATUS);
+    code.push(op.i32Const, 1, op.i32ShrU);
+    constant(0x7fff);
+    code.push(op.i32And, 0x11);
     pushUnsigned(code, regionType);
     code.push(0);
     set(P_BUDGET);
@@ -522,7 +525,16 @@ export function generateInterpreter(
   const fill = writer.reserve([I32, I32], []);
   writer.define(fill, [], [op.localGet, 0, op.i32Const, 0, op.localGet, 1, 0xfc, 11, 0]);
   writer.exportFunction("fill", fill);
-  return { bytes: writer.finish(), renumber, inlineCount: inline.length, handlerCount, firstRegionSlot: table.length };
+  // Regions call them too.
+  if (hasRegions) for (const name of imports.libraries.keys()) writer.exportFunction(name, imports.library(name));
+  return {
+    bytes: writer.finish(),
+    renumber,
+    inlineCount: inline.length,
+    handlerCount,
+    firstRegionSlot: table.length,
+    libraries: imports.libraries,
+  };
 }
 
 function lowerInto(variant: Variant, imports: CoreImports, frame: Frame): void {

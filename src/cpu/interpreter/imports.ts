@@ -1,5 +1,5 @@
 /** Which functions the generated core module imports and offers: helpers in TypeScript by name, library functions in WebAssembly. */
-import type { ModuleWriter } from "../wasm/writer.ts";
+import type { ModuleWriter, WasmType } from "../wasm/writer.ts";
 import { I32 } from "../wasm/writer.ts";
 
 /**
@@ -55,9 +55,15 @@ export const helperArity = {
 
 export type HelperName = keyof typeof helperArity;
 
+export interface LibrarySignature {
+  readonly parameters: readonly WasmType[];
+  readonly result: WasmType;
+}
+
 export class CoreImports {
   readonly #indices = new Map<string, number>();
   readonly #libraries = new Map<string, number>();
+  readonly #signatures = new Map<string, LibrarySignature>();
 
   constructor(writer: ModuleWriter) {
     for (const [name, arity] of Object.entries(helperArity)) {
@@ -73,8 +79,14 @@ export class CoreImports {
     return index;
   }
 
-  addLibrary(name: string, index: number): void {
+  addLibrary(name: string, index: number, signature: LibrarySignature): void {
     this.#libraries.set(name, index);
+    this.#signatures.set(name, signature);
+  }
+
+  /** All library functions with their indices and types. */
+  get libraries(): ReadonlyMap<string, LibrarySignature> {
+    return this.#signatures;
   }
 
   library(name: string): number {

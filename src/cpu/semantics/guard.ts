@@ -10,9 +10,21 @@ const CR0_MP = 2;
 /** FPU_STATUS: exception summary. */
 const FSW_ES = 0x80;
 
-export function guardUnit(b: Builder, row: Row): void {
+/**
+ * `available`, if given, holds the units that an instruction before has found available, with nothing in between that could
+ * have changed it; a pending x87 exception is looked for each time.
+ */
+export function guardUnit(b: Builder, row: Row, available?: Set<string>): void {
   const unit = row.options.unit;
   if (unit === undefined) return;
+  if (available?.has(unit)) {
+    if (unit === "x87" || unit === "mmx" || unit === "mmx-sse") {
+      b.if(b.nez(b.and(b.state(L.FPU_STATUS), b.i32(FSW_ES))), () => b.helper("fpu-error"));
+      b.commit();
+    }
+    return;
+  }
+  if (row.mnemonic !== "fwait") available?.add(unit);
   const cr0 = b.state(L.CR0);
   const isSet = (value: typeof cr0, mask: number) => b.nez(b.and(value, b.i32(mask)));
   if (unit === "x87" || unit === "x87-control") {

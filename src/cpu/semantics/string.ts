@@ -1,9 +1,9 @@
 /**
  * String instructions. Each iteration commits SI, DI and the count, so a fault in the middle of a repetition restarts
  * exactly there. REPE/REPNE CMPS and SCAS set the flags at their end only: after a fault or trap they are those of before
- * (SDM volume 2, REP). A repetition runs CHUNK elements at most (one, if TF or breakpoints ask for traps), then goes
- * round through its own EIP so that interrupts and timers are seen. Within a page and with DF = 0, REP MOVS and STOS move
- * blocks; how much of a repetition counts as an instruction is the same with and without.
+ * (SDM volume 2, REP). A repetition runs until its count is a multiple of CHUNK (one element, if TF or breakpoints ask for
+ * traps), then goes round through its own EIP so that interrupts and timers are seen: that counts as an instruction, at the same
+ * places whoever executes it and wherever it was resumed. Within a page and with DF = 0, REP MOVS and STOS move blocks.
  */
 import type { Instruction, Operand } from "../decode/operand.ts";
 import type { Builder } from "../ir/builder.ts";
@@ -67,7 +67,8 @@ function repeated(
   b.if(b.nez(b.read(counter)), () => {
     const isTraced = b.and(b.state(L.EFLAGS_SYSTEM), b.i32(FLAG_TF));
     const isStepping = b.or(isTraced, b.and(b.state(DR7), b.i32(DR7_ENABLED)));
-    const budget = b.variable(b.select(isStepping, b.i32(1), b.i32(CHUNK)));
+    const rest = b.add(b.and(b.sub(b.read(counter), b.i32(1)), b.i32(CHUNK - 1)), b.i32(1));
+    const budget = b.variable(b.select(isStepping, b.i32(1), rest));
     const x = b.variable(b.i32(0));
     const y = b.variable(b.i32(0));
     let hasFlags = false;

@@ -3,7 +3,7 @@
  * values live across instructions. Operands are constants and locals; flags stay values until somebody needs the words,
  * and a condition behind a comparison is the comparison.
  */
-import type { Operand } from "../decode/operand.ts";
+import type { Operand, RecordField } from "../decode/operand.ts";
 import { Builder } from "../ir/builder.ts";
 import { type FlagKind, I32, Node, type PendingFlags, pseudo } from "../ir/node.ts";
 import * as L from "../layout.ts";
@@ -11,7 +11,7 @@ import { op } from "../wasm/opcodes.ts";
 
 /** The decoded instruction as the records tell it. */
 export interface RegionInstruction {
-  /** Offset in the page. */
+  /** From the start of the head's page. */
   readonly offset: number;
   readonly length: number;
   /** Byte offsets in the register files, as in the record. */
@@ -34,6 +34,8 @@ export interface RegionInstruction {
 
 export class RegionBuilder extends Builder {
   instruction!: RegionInstruction;
+  /** Units whose availability an earlier instruction of the block has checked. */
+  readonly availableUnits = new Set<string>();
   /** Flags not yet written to the flag locals. */
   pending: PendingFlags | undefined;
   #count = 0;
@@ -100,11 +102,23 @@ export class RegionBuilder extends Builder {
   override read(operand: Operand): Node {
     if (operand.kind === "immediate") return this.i32(this.instruction.immediate);
     if (operand.kind === "immediate2") return this.i32(this.instruction.displacement);
+    if (operand.kind === "xmm") return this.state(L.XMM + this.#slot(operand.field), operand.width / 8);
+    if (operand.kind === "mmx") return this.state(L.X87 + this.#slot(operand.field), 8);
     return super.read(this.resolve(operand));
   }
 
   override write(operand: Operand, value: Node): void {
-    super.write(this.resolve(operand), value);
+    if (operand.kind === "xmm") {
+      this.setState(L.XMM + this.#slot(operand.field), value, operand.width / 8);
+    } else if (operand.kind === "mmx") {
+      // Writing an MMX register sets the exponent and sign of the x87 register under it to ones.
+      this.setState(L.X87 + this.#slot(operand.field), value, 8);
+      this.setState(L.X87 + this.#slot(operand.field) + 8, this.i32(0xffff), 2);
+    } else super.write(this.resolve(operand), value);
+  }
+
+  #slot(field: RecordField): number {
+    return field === "rm" ? this.instruction.rm : this.instruction.reg;
   }
 
   /** A register operand with its number. */

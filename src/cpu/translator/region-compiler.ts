@@ -1,260 +1,383 @@
 /**
- * Forms a region from decoded records and compiles it: from a head, along direct edges inside the page, loops included, up to
- * a number of instructions. An instruction that regions do not do ends its block; the interpreter goes on there.
+ * Compiles regions: statements of every block from the semantics functions, structure from the control-flow graph, code from
+ * both. Several regions share a module, which imports the memory and the library functions they use.
  */
 import type { Decoder } from "../decode/decoder.ts";
-import * as R from "../decode/records.ts";
-import { handler, type Variant, variantsOf } from "../decode/variants.ts";
-import { buildVariant } from "../interpreter/generate.ts";
+import type { LibrarySignature } from "../interpreter/imports.ts";
 import type { Statement } from "../ir/node.ts";
 import { pseudo } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import { guardUnit } from "../semantics/guard.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { I32, ModuleWriter, pushSigned, pushUnsigned, type WasmType } from "../wasm/writer.ts";
-import { RegionBuilder, type RegionInstruction } from "./region-builder.ts";
+import { RegionBuilder } from "./region-builder.ts";
 import {
+  DISPATCH,
+  EIP,
   FIXED_LOCALS,
   FLAGS_CARRY_LOCAL,
   FLAGS_RESULT_LOCAL,
   GPR_LOCAL,
-  LABEL,
+  type Label,
+  PAGE,
+  REGION_PARAMETERS,
   RegionLowering,
 } from "./region-lowering.ts";
+import { type Block, type CodeSource, type Shape, ShapeReader } from "./region-shape.ts";
+import { Structure } from "./structure.ts";
 
-const MAX_INSTRUCTIONS = 200;
+/** Jump targets inside a region that control may begin at. */
+const MAX_ENTRIES = 12;
 
-/** What the statements of a variant say about it. */
-interface Traits {
-  readonly isTranslatable: boolean;
-  readonly changesFlagsConditionally: boolean;
+/** What is asked for: the region with its head at an offset of the page with that decode map. */
+export interface RegionRequest {
+  readonly head: number;
+  readonly source: CodeSource;
+  /** Decode map of a page relative to the head's, 0 if not known. */
+  mapOf(page: number): number;
 }
 
-interface Decoded extends RegionInstruction {
-  readonly variant: Variant;
-  readonly traits: Traits;
+export interface RegionEntry {
+  readonly offset: number;
+  /** Dispatch number to call the function with. */
+  readonly number: number;
 }
 
-interface Block {
-  readonly start: number;
-  readonly instructions: Decoded[];
-  /** Page offset behind the last instruction; where control goes if it falls through. */
-  end: number;
-  fallsThrough: boolean;
+/** A region of a compiled module; its function is exported as `r` and its index among the requests. */
+export interface CompiledRegion {
+  readonly index: number;
+  readonly entries: readonly RegionEntry[];
+  readonly pages: readonly number[];
+  readonly instructions: number;
+}
+
+export interface CompiledModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Library functions it imports. */
+  readonly libraries: readonly string[];
+  readonly regions: readonly CompiledRegion[];
+}
+
+interface Body {
+  readonly statements: Statement[];
+  readonly count: number;
+  readonly isReturn: boolean;
 }
 
 export class RegionCompiler {
-  readonly #variants: (Variant | undefined)[] = [];
-  readonly #traits: (Traits | undefined)[] = [];
-  readonly #u8: Uint8Array;
-  readonly #u16: Uint16Array;
-  readonly #i32: Int32Array;
+  readonly #reader: ShapeReader;
   readonly #memoryPages: number;
+  readonly #libraries: ReadonlyMap<string, LibrarySignature>;
 
-  constructor(decoder: Decoder, renumber: Uint16Array, memory: WebAssembly.Memory) {
-    this.#u8 = new Uint8Array(memory.buffer);
-    this.#u16 = new Uint16Array(memory.buffer);
-    this.#i32 = new Int32Array(memory.buffer);
+  constructor(
+    decoder: Decoder,
+    renumber: Uint16Array,
+    memory: WebAssembly.Memory,
+    libraries: ReadonlyMap<string, LibrarySignature>,
+  ) {
+    this.#reader = new ShapeReader(decoder, renumber, memory);
     this.#memoryPages = memory.buffer.byteLength / 65536;
-    for (const layout of decoder.layouts) {
-      for (const variant of variantsOf(layout)) this.#variants[renumber[variant.handler]] = variant;
-    }
+    this.#libraries = libraries;
   }
 
-  /**
-   * Compiles the region whose head is at `head` of a page. `recordAt` answers the record of the instruction at an
-   * offset, decoding if need be, or 0. Undefined if there is nothing to translate.
-   */
-  compile(head: number, recordAt: (offset: number) => number): Uint8Array<ArrayBuffer> | undefined {
-    const blocks = this.#form(head, recordAt);
-    if (blocks.length === 0 || blocks[0].instructions.length === 0) return undefined;
-    const headBlock = blocks.find((block) => block.start === head);
-    if (headBlock === undefined || headBlock.instructions.length === 0) return undefined;
-    return this.#emit(blocks, head);
-  }
-
-  #traitsOf(number: number, variant: Variant): Traits {
-    let traits = this.#traits[number];
-    if (traits === undefined) {
-      const { statements } = buildVariant(variant);
-      const found = { isPlain: true, conditionalFlags: false };
-      inspect(statements, 0, found);
-      const { operands } = variant.instruction;
-      traits = {
-        isTranslatable:
-          found.isPlain &&
-          operands.every((o) => !["segment", "control", "debug", "mmx", "xmm", "st"].includes(o.kind)) &&
-          variant.instruction.isFlat &&
-          variant.row.options.unit === undefined,
-        changesFlagsConditionally: found.conditionalFlags,
-      };
-      this.#traits[number] = traits;
-    }
-    return traits;
-  }
-
-  #read(record: number): Decoded | undefined {
-    let addressing: RegionInstruction["addressing"];
-    let at = record;
-    const first = this.#u16[at >> 1];
-    if (first === handler.address || first === handler.addressSegmented) {
-      const immediate = this.#i32[(at + R.RECORD_IMMEDIATE) >> 2];
-      if (first === handler.addressSegmented && (immediate & (1 << 25)) !== 0) return undefined;
-      if (first === handler.addressSegmented && ((immediate >> 8) & 0xffff) > 16) return undefined;
-      addressing = {
-        base: this.#u8[at + R.RECORD_RM],
-        index: this.#u8[at + R.RECORD_THIRD],
-        displacement: this.#i32[(at + R.RECORD_DISPLACEMENT) >> 2],
-        immediate,
-        isSegmented: first === handler.addressSegmented,
-      };
-      at += R.RECORD_BYTES;
-    }
-    const number = this.#u16[at >> 1];
-    const variant = this.#variants[number];
-    if (variant === undefined) return undefined;
-    const traits = this.#traitsOf(number, variant);
-    if (!traits.isTranslatable) return undefined;
-    return {
-      offset: this.#u16[(at + R.RECORD_OFFSET) >> 1],
-      length: this.#u8[at + R.RECORD_LENGTH],
-      reg: this.#u8[at + R.RECORD_REG],
-      rm: this.#u8[at + R.RECORD_RM],
-      segment: this.#u8[at + R.RECORD_THIRD],
-      displacement: this.#i32[(at + R.RECORD_DISPLACEMENT) >> 2],
-      immediate: this.#i32[(at + R.RECORD_IMMEDIATE) >> 2],
-      addressing,
-      variant,
-      traits,
-    };
-  }
-
-  #form(head: number, recordAt: (offset: number) => number): Block[] {
-    const instructions = new Map<number, Decoded>();
-    const leaders = new Set<number>([head]);
-    const work = [head];
-    while (work.length > 0 && instructions.size < MAX_INSTRUCTIONS) {
-      let offset = work.pop() as number;
-      while (offset < 4096 && !instructions.has(offset) && instructions.size < MAX_INSTRUCTIONS) {
-        const record = recordAt(offset);
-        const decoded = record === 0 ? undefined : this.#read(record);
-        if (decoded === undefined) break;
-        instructions.set(offset, decoded);
-        const { options, operands } = decoded.variant.row;
-        const next = offset + decoded.length;
-        const isJump = operands[0]?.[0] === "J" && decoded.variant.row.mnemonic !== "call";
-        if (isJump) {
-          const width = operands[0] === "Jb" ? 8 : decoded.variant.instruction.width;
-          const target = next + ((decoded.immediate << (32 - width)) >> (32 - width));
-          if (target >= 0 && target < 4096 && decoded.variant.instruction.width === 32) {
-            leaders.add(target);
-            work.push(target);
-          }
-          if (options.branches) leaders.add(next);
-        }
-        if (options.ends) break;
-        offset = next;
+  /** Compiles what can be translated of the requests; undefined if nothing can. */
+  compile(requests: readonly RegionRequest[]): CompiledModule | undefined {
+    const formed: { index: number; request: RegionRequest; shape: Shape; plan: Plan; bodies: Body[] }[] = [];
+    const libraries = new Set<string>();
+    requests.forEach((request, index) => {
+      const shape = this.#reader.form(request.head, request.source);
+      if (shape === undefined) return;
+      const plan = planRegion(shape, request.head);
+      const bodies = buildBodies(shape, plan);
+      for (const body of bodies) {
+        scan(body.statements, (s) => {
+          if (s.kind === "let" && s.node.op === pseudo.call) libraries.add(s.node.callee as string);
+        });
       }
-    }
-    const blocks: Block[] = [];
-    for (const start of [...leaders].sort((a, b) => a - b)) {
-      if (!instructions.has(start)) continue;
-      const block: Block = { start, instructions: [], end: start, fallsThrough: true };
-      for (let offset = start; ; ) {
-        const decoded = instructions.get(offset);
-        if (decoded === undefined) break;
-        block.instructions.push(decoded);
-        offset += decoded.length;
-        block.end = offset;
-        if (decoded.variant.row.options.ends) {
-          block.fallsThrough = false;
-          break;
-        }
-        if (leaders.has(offset)) break;
-      }
-      blocks.push(block);
-    }
-    return blocks;
-  }
-
-  #emit(blocks: readonly Block[], head: number): Uint8Array<ArrayBuffer> {
-    const bodies: { statements: Statement[]; count: number }[] = [];
-    let dirty = 0;
-    let writesFlags = false;
-    for (const block of blocks) {
-      const b = new RegionBuilder();
-      block.instructions.forEach((decoded, n) => {
-        const { row, instruction } = decoded.variant;
-        b.begin(decoded);
-        b.changesFlagsConditionally = decoded.traits.changesFlagsConditionally;
-        const isLast = n === block.instructions.length - 1;
-        const isTransfer = row.options.ends === true || row.options.branches === true;
-        if (isLast && isTransfer) {
-          // The comparison in front is used as one; the flag words are for whoever comes behind.
-          const { pending } = b;
-          b.settleFlags();
-          b.pending = pending;
-        }
-        guardUnit(b, row);
-        row.semantics(b, instruction);
-        if (isLast && isTransfer) b.pending = undefined;
-      });
-      b.settleFlags();
-      bodies.push({ statements: b.statements, count: b.instructions });
-      scan(b.statements, (s) => {
-        if (s.kind === "flags") writesFlags = true;
-        else if (s.kind === "writeOperand" && s.operand.kind === "fixed")
-          dirty |= 1 << (s.operand.width === 8 ? s.operand.index & 3 : s.operand.index);
-      });
-    }
-    const starts = new Map(blocks.map((block, n) => [block.start, n]));
+      formed.push({ index, request, shape, plan, bodies });
+    });
+    if (formed.length === 0) return undefined;
     const writer = new ModuleWriter(this.#memoryPages);
-    const run = writer.reserve([I32, I32, I32, I32], [I32]);
-    const locals: WasmType[] = [...FIXED_LOCALS];
-    const pools = new Map<WasmType, { indices: number[]; used: number }>();
-    const takeLocal = (type: WasmType): number => {
-      let pool = pools.get(type);
-      if (pool === undefined) {
-        pool = { indices: [], used: 0 };
-        pools.set(type, pool);
-      }
-      if (pool.used === pool.indices.length) {
-        pool.indices.push(4 + locals.length);
-        locals.push(type);
-      }
-      return pool.indices[pool.used++];
-    };
-    const code: number[] = [];
-    for (let n = 0; n < 8; n++) load(code, op.i32Load, L.GPR + n * 8, GPR_LOCAL + n);
-    load(code, op.i32Load, L.FLAGS_CARRY, FLAGS_CARRY_LOCAL);
-    load(code, op.i64Load, L.FLAGS_RESULT, FLAGS_RESULT_LOCAL);
-    code.push(op.i32Const);
-    pushSigned(code, starts.get(head) as number);
-    code.push(op.localSet, LABEL);
-    code.push(op.loop, EMPTY);
-    for (const _ of blocks) code.push(op.block, EMPTY);
-    code.push(op.localGet, LABEL, op.brTable);
-    pushUnsigned(code, blocks.length - 1);
-    for (let n = 0; n < blocks.length; n++) pushUnsigned(code, n);
-    const lowering = new RegionLowering(code, takeLocal, {
-      blockAt: (offset) => starts.get(offset) ?? -1,
-      blockCount: blocks.length,
-      dirty,
-      writesFlags,
+    const indices = new Map<string, number>();
+    for (const name of libraries) {
+      const signature = this.#libraries.get(name);
+      if (signature === undefined) throw new Error(`no library function named ${name}`);
+      indices.set(name, writer.importFunction(name, signature.parameters, [signature.result]));
+    }
+    const libraryIndex = (name: string) => indices.get(name) as number;
+    const regions = formed.map(({ index, request, shape, plan, bodies }) => {
+      const run = writer.reserve(REGION_PARAMETERS, [I32]);
+      writer.exportFunction(`r${index}`, run);
+      return emitRegion(writer, run, index, request, shape, plan, bodies, libraryIndex);
     });
-    blocks.forEach((block, n) => {
-      code.push(op.end);
-      for (const pool of pools.values()) pool.used = 0;
-      lowering.startBlock(n, bodies[n].count);
-      lowering.lower(bodies[n].statements);
-      if (block.fallsThrough) lowering.endBlock(block.end);
-      else code.push(op.unreachable);
-    });
-    code.push(op.end, op.unreachable);
-    writer.define(run, locals, code);
-    writer.exportFunction("run", run);
-    return writer.finish();
+    return { bytes: writer.finish(), libraries: [...libraries], regions };
   }
+}
+
+/** What is known of a region before its statements are. */
+interface Plan {
+  readonly edges: readonly Edges[];
+  /** Blocks that control may begin at, the head first. */
+  readonly entries: readonly number[];
+  readonly isReachable: readonly boolean[];
+  /** For each block, whether somebody behind it may need the flags as it leaves them. */
+  readonly isFlagsLive: readonly boolean[];
+}
+
+function planRegion(shape: Shape, headOffset: number): Plan {
+  const { blocks } = shape;
+  const starts = new Map(blocks.map((block, n) => [block.start, n]));
+  const edges = blocks.map((block) => blockEdges(block, starts, shape.continuations));
+  const head = starts.get(headOffset) as number;
+  const entries = chooseEntries(shape, edges, head);
+  const isReachable = reachable(edges, entries);
+  // Edges on which the region may be left without its last instruction having asked for it.
+  const leaves = edges.map((edge) => edge.leaves);
+  const structure: Structure<number> = new Structure<number>(
+    edges.map((edge) => edge.inside),
+    entries,
+    {
+      openBlock: () => 0,
+      openLoop: () => 0,
+      close: () => {},
+      dispatch: () => {},
+      node: (n) => {
+        for (const to of edges[n].inside) {
+          const isOtherPage = blocks[to].pages.some((page) => !blocks[n].pages.includes(page));
+          if (structure.edge(to).isRetreating || isOtherPage) leaves[n] = true;
+        }
+      },
+    },
+  );
+  structure.emit();
+  return { edges, entries, isReachable, isFlagsLive: liveFlags(shape, edges, leaves) };
+}
+
+function reachable(edges: readonly Edges[], entries: readonly number[]): boolean[] {
+  const found = edges.map(() => false);
+  const work = [...entries];
+  for (let block = work.pop(); block !== undefined; block = work.pop()) {
+    if (found[block]) continue;
+    found[block] = true;
+    work.push(...edges[block].inside);
+  }
+  return found;
+}
+
+/** Statements of every block. */
+function buildBodies(shape: Shape, plan: Plan): Body[] {
+  return shape.blocks.map((block, n) => {
+    const b = new RegionBuilder();
+    const last = block.instructions[block.instructions.length - 1];
+    const isReturn = last.variant.row.mnemonic === "ret";
+    if (!plan.isReachable[n]) return { statements: [], count: 0, isReturn };
+    const isLive = plan.isFlagsLive[n];
+    for (const decoded of block.instructions) {
+      const { row, instruction } = decoded.variant;
+      b.begin(decoded);
+      b.changesFlagsConditionally = decoded.traits.changesFlagsConditionally;
+      const isTransfer = row.options.ends === true || row.options.branches === true;
+      if (instruction.repeat !== 0) b.settleFlags();
+      else if (decoded === last && isTransfer) {
+        // The comparison in front is used as one; the flag words are for whoever comes behind.
+        const { pending } = b;
+        if (isLive) b.settleFlags();
+        b.pending = pending;
+      }
+      guardUnit(b, row, b.availableUnits);
+      row.semantics(b, instruction);
+      if (decoded === last && isTransfer) b.pending = undefined;
+    }
+    if (isLive) b.settleFlags();
+    return { statements: b.statements, count: b.instructions, isReturn };
+  });
+}
+
+interface Edges {
+  readonly inside: readonly number[];
+  /** It may leave the region behind its last instruction. */
+  readonly leaves: boolean;
+}
+
+function blockEdges(block: Block, starts: ReadonlyMap<number, number>, continuations: readonly number[]): Edges {
+  const inside: number[] = [];
+  let leaves = false;
+  const to = (offset: number): void => {
+    const target = starts.get(offset);
+    if (target === undefined) leaves = true;
+    else if (!inside.includes(target)) inside.push(target);
+  };
+  const last = block.instructions[block.instructions.length - 1];
+  const { row, instruction } = last.variant;
+  const next = last.offset + last.length;
+  if (instruction.repeat !== 0) to(last.offset);
+  if (row.operands[0]?.[0] === "J") {
+    const bits = row.operands[0] === "Jb" ? 8 : 32;
+    if (instruction.width === 32) to(next + ((last.immediate << (32 - bits)) >> (32 - bits)));
+    else leaves = true;
+  } else if (row.options.ends) {
+    leaves = true;
+    if (row.mnemonic === "ret") for (const offset of continuations) to(offset);
+  }
+  if (block.fallsThrough) to(block.end);
+  return { inside, leaves };
+}
+
+function liveFlags(shape: Shape, edges: readonly Edges[], leaves: readonly boolean[]): boolean[] {
+  // What a block does to flags that are live behind it: reads or may leave before it overwrites, overwrites, or passes on.
+  const needs = shape.blocks.map((block) => {
+    for (const { traits } of block.instructions) {
+      if (traits.readsFlags || traits.mayLeave) return true;
+      if (traits.writesFlags) return false;
+    }
+    return undefined;
+  });
+  const live = [...leaves];
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let n = live.length - 1; n >= 0; n--) {
+      if (live[n] || !edges[n].inside.some((to) => needs[to] ?? live[to])) continue;
+      live[n] = true;
+      changed = true;
+    }
+  }
+  return live;
+}
+
+function emitRegion(
+  writer: ModuleWriter,
+  run: number,
+  index: number,
+  request: RegionRequest,
+  shape: Shape,
+  plan: Plan,
+  bodies: readonly Body[],
+  libraryIndex: (name: string) => number,
+): CompiledRegion {
+  const { blocks } = shape;
+  const starts = new Map(blocks.map((block, n) => [block.start, n]));
+  let dirty = 0;
+  let used = 0;
+  let writesFlags = false;
+  const register = (operand: { width: number; index: number }) =>
+    1 << (operand.width === 8 ? operand.index & 3 : operand.index);
+  for (const { statements } of bodies) {
+    scan(statements, (s) => {
+      if (s.kind === "flags") writesFlags = true;
+      else if (s.kind === "mark" && s.site.flags !== undefined) writesFlags = true;
+      else if (s.kind === "writeOperand" && s.operand.kind === "fixed") dirty |= register(s.operand);
+      else if (s.kind === "let" && s.node.op === pseudo.operand && s.node.operand?.kind === "fixed")
+        used |= register(s.node.operand);
+    });
+  }
+  const entryBlocks = plan.entries;
+  const locals: WasmType[] = [...FIXED_LOCALS];
+  const pools = new Map<WasmType, { indices: number[]; used: number }>();
+  const takeLocal = (type: WasmType): number => {
+    let pool = pools.get(type);
+    if (pool === undefined) {
+      pool = { indices: [], used: 0 };
+      pools.set(type, pool);
+    }
+    if (pool.used === pool.indices.length) {
+      pool.indices.push(REGION_PARAMETERS.length + locals.length);
+      locals.push(type);
+    }
+    return pool.indices[pool.used++];
+  };
+  const code: number[] = [];
+  for (let n = 0; n < 8; n++) {
+    if (((dirty | used) & (1 << n)) !== 0) load(code, op.i32Load, L.GPR + n * 8, GPR_LOCAL + n);
+  }
+  load(code, op.i32Load, L.FLAGS_CARRY, FLAGS_CARRY_LOCAL);
+  load(code, op.i64Load, L.FLAGS_RESULT, FLAGS_RESULT_LOCAL);
+  // PAGE = EIP − offset of the entry.
+  const setPage = (offset: number) => {
+    code.push(op.localGet, EIP, op.i32Const);
+    pushSigned(code, offset);
+    code.push(op.i32Sub, op.localSet, PAGE);
+  };
+  setPage(request.head);
+  if (entryBlocks.length > 1) {
+    code.push(op.localGet, DISPATCH, op.if, EMPTY);
+    entryBlocks.slice(1).forEach((block, n) => {
+      code.push(op.localGet, DISPATCH, op.i32Const);
+      pushSigned(code, n + 1);
+      code.push(op.i32Eq, op.if, EMPTY);
+      setPage(blocks[block].start);
+      code.push(op.end);
+    });
+    code.push(op.end);
+  }
+  let structure: Structure<Label>;
+  const lowering = new RegionLowering(
+    code,
+    takeLocal,
+    {
+      blockAt: (offset) => starts.get(offset) ?? -1,
+      plan: (block) => structure.edge(block),
+      pagesOf: (block) => blocks[block].pages,
+      mapOf: (page) => request.mapOf(page),
+      continuations: shape.continuations,
+    },
+    libraryIndex,
+  );
+  structure = new Structure<Label>(
+    plan.edges.map((edge) => edge.inside),
+    entryBlocks,
+    {
+      openBlock: () => lowering.openBlock(),
+      openLoop: () => lowering.openLoop(),
+      close: () => lowering.close(),
+      dispatch: (labels, otherwise) => lowering.dispatch(labels, otherwise),
+      node: (n, dispatchNumber) => {
+        for (const pool of pools.values()) pool.used = 0;
+        const body = bodies[n];
+        if (!plan.isReachable[n]) {
+          code.push(op.unreachable);
+          return;
+        }
+        if (dispatchNumber !== 0) lowering.setDispatch(0);
+        lowering.startBlock(n, body.count, body.isReturn);
+        lowering.lower(body.statements);
+        if (blocks[n].fallsThrough) lowering.endBlock(blocks[n].end);
+      },
+    },
+  );
+  lowering.openExits();
+  structure.emit();
+  code.push(op.unreachable);
+  lowering.closeExits(dirty, writesFlags);
+  writer.define(run, locals, code);
+  const pages = [...new Set(blocks.flatMap((block) => block.pages))];
+  return {
+    index,
+    entries: entryBlocks.map((block, number) => ({ offset: blocks[block].start, number })),
+    pages,
+    instructions: bodies.reduce((sum, body) => sum + body.count, 0),
+  };
+}
+
+/** The head; then the heads of loops and where calls to code outside come back to. */
+function chooseEntries(shape: Shape, edges: readonly Edges[], head: number): number[] {
+  const entries = [head];
+  const add = (block: number): void => {
+    if (entries.length >= MAX_ENTRIES || entries.includes(block) || shape.blocks[block].pages.length > 1) return;
+    entries.push(block);
+  };
+  const state = shape.blocks.map(() => 0);
+  const visit = (block: number): void => {
+    state[block] = 1;
+    for (const to of edges[block].inside) {
+      if (state[to] === 1) add(to);
+      else if (state[to] === 0) visit(to);
+    }
+    state[block] = 2;
+  };
+  visit(head);
+  for (const offset of shape.outerContinuations) add(shape.blocks.findIndex((block) => block.start === offset));
+  for (let n = 0; n < shape.blocks.length; n++) if (state[n] === 0) visit(n);
+  return entries;
 }
 
 function load(code: number[], opcode: number, offset: number, local: number): void {
@@ -270,41 +393,6 @@ function scan(statements: readonly Statement[], visit: (s: Statement) => void): 
     if (s.kind === "if") {
       scan(s.whenTrue, visit);
       scan(s.whenFalse, visit);
-    }
-  }
-}
-
-function inspect(
-  statements: readonly Statement[],
-  depth: number,
-  found: { isPlain: boolean; conditionalFlags: boolean },
-): void {
-  for (const s of statements) {
-    switch (s.kind) {
-      case "loop":
-      case "memoryCopy":
-      case "memoryFill":
-      case "hostStore":
-      case "stateStore":
-        found.isPlain = false;
-        break;
-      case "helper":
-        if (depth === 0 || s.isEnding) found.isPlain = false;
-        break;
-      case "let":
-        if (s.node.op === pseudo.call || s.node.op === pseudo.hostAddress || s.node.op === pseudo.hostLoad)
-          found.isPlain = false;
-        break;
-      case "setVariable":
-        found.isPlain = false;
-        break;
-      case "flags":
-        if (depth > 0) found.conditionalFlags = true;
-        break;
-      case "if":
-        inspect(s.whenTrue, depth + 1, found);
-        inspect(s.whenFalse, depth + 1, found);
-        break;
-    }
+    } else if (s.kind === "loop") scan(s.body, visit);
   }
 }

@@ -1,7 +1,9 @@
 /**
  * A region's blocks as WebAssembly: general registers and flags in locals for the whole region, memory through the TLB of
- * the entry's privilege. Whatever cannot be done here leaves at the start of the instruction, where locals equal the
- * architectural state, for the interpreter to execute it.
+ * the entry's privilege, everything else in the state block. Whatever cannot be done here leaves at the start of the
+ * instruction, where locals and state block are the architectural state, for the interpreter to execute it.
+ *
+ * All ways out end in one tail that stores what the region may have changed: they set EIP and the budget and branch to it.
  */
 import type { Operand } from "../decode/operand.ts";
 import { REGION_RESERVE } from "../interpreter/lowering.ts";
@@ -10,53 +12,148 @@ import { type Node, type PendingFlags, pseudo, type Site, typeOfSize } from "../
 import * as L from "../layout.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { I32, I64, pushSigned, pushUnsigned, type WasmType } from "../wasm/writer.ts";
+import type { EdgePlan } from "./structure.ts";
 
-/** Parameters and fixed locals of a region's function: (page EIP, budget, read TLB, write TLB) → budget left. */
-export const PAGE = 0;
+/** Parameters of a region's function: EIP, budget, data TLB (reads), dispatch number, code TLB. It answers the budget left. */
+export const EIP = 0;
 export const BUDGET = 1;
-export const TLB_READ = 2;
-export const TLB_WRITE = 3;
-export const GPR_LOCAL = 4;
-export const FLAGS_CARRY_LOCAL = 12;
-export const LABEL = 13;
-export const FLAGS_RESULT_LOCAL = 14;
-/** Types of the locals behind the parameters: eight registers, carry, label, result. */
+export const TLB = 2;
+export const DISPATCH = 3;
+export const TLB_CODE = 4;
+export const REGION_PARAMETERS: readonly WasmType[] = [I32, I32, I32, I32, I32];
+/** Fixed locals behind them. */
+export const GPR_LOCAL = 5;
+export const FLAGS_CARRY_LOCAL = 13;
+/** EIP of the start of the head's page. */
+export const PAGE = 14;
+export const FLAGS_RESULT_LOCAL = 15;
 export const FIXED_LOCALS: readonly WasmType[] = [...new Array<WasmType>(10).fill(I32), I64];
 
-/** Nonzero after a region left for the interpreter at EIP. */
+/** Nonzero after a region left for the interpreter in front of an instruction. */
 export const REGION_EXIT = L.SCRATCH + 0x64;
+/** Write TLBs stand behind the read TLBs of the same privilege. */
+const TLB_WRITE_OFFSET = L.TLB_WRITE_SUPERVISOR - L.TLB_READ_SUPERVISOR;
 
-/** How a region's blocks lie in its function. */
+/** Depth at which a structured construct was opened. */
+export type Label = number;
+
+/** How the blocks of a region hang together. */
 export interface RegionShape {
-  /** Block number that starts at a page offset, or -1. */
+  /** Block number that starts at an offset, or -1. */
   blockAt(offset: number): number;
-  readonly blockCount: number;
-  /** Registers that any block writes. */
-  readonly dirty: number;
-  readonly writesFlags: boolean;
+  /** Where a branch from the current block to another leads. */
+  plan(block: number): EdgePlan<Label>;
+  /** Pages (relative to the head's) that a block lies in, and the decode map that each must have. */
+  pagesOf(block: number): readonly number[];
+  mapOf(page: number): number;
+  /** Where indirect jumps of the current block may stay inside. */
+  readonly continuations: readonly number[];
 }
 
 export class RegionLowering extends Lowering {
   readonly #takeLocal: (type: WasmType) => number;
   readonly #shape: RegionShape;
+  readonly #libraryIndex: (name: string) => number;
   #site: Site = { offset: 0, count: 0, flags: undefined };
-  /** The block being emitted, and its number of instructions. */
   #block = 0;
   #blockInstructions = 0;
+  #isReturn = false;
+  /** Labels of the two ways out: in front of the current instruction, and at the EIP that has been set. */
+  #siteExit: Label = 0;
+  #eipExit: Label = 0;
 
-  constructor(code: number[], takeLocal: (type: WasmType) => number, shape: RegionShape) {
+  constructor(
+    code: number[],
+    takeLocal: (type: WasmType) => number,
+    shape: RegionShape,
+    libraryIndex: (name: string) => number,
+  ) {
     super(code);
     this.#takeLocal = takeLocal;
     this.#shape = shape;
+    this.#libraryIndex = libraryIndex;
   }
 
-  startBlock(block: number, instructions: number): void {
+  // ---- structure ---------------------------------------------------------------------------------------------------
+
+  openBlock(): Label {
+    this.code.push(op.block, EMPTY);
+    return this.depth++;
+  }
+
+  openLoop(): Label {
+    this.code.push(op.loop, EMPTY);
+    return this.depth++;
+  }
+
+  close(): void {
+    this.code.push(op.end);
+    this.depth--;
+  }
+
+  /** `raw`: constructs opened around here that `depth` does not know. */
+  branch(label: Label, raw = 0): void {
+    this.code.push(op.br);
+    pushUnsigned(this.code, this.#relative(label) + raw);
+  }
+
+  #relative(label: Label): number {
+    return this.depth - label - 1;
+  }
+
+  dispatch(labels: readonly (Label | undefined)[], otherwise: Label | undefined): void {
+    const last = otherwise === undefined ? undefined : this.#relative(otherwise);
+    if (last === undefined) throw new Error("region: a dispatch without a first block");
+    this.localGet(DISPATCH);
+    this.code.push(op.brTable);
+    pushUnsigned(this.code, labels.length);
+    for (let n = 0; n < labels.length; n++) {
+      const label = labels[n];
+      pushUnsigned(this.code, label === undefined ? last : this.#relative(label));
+    }
+    pushUnsigned(this.code, last);
+  }
+
+  /** Opens the two blocks whose ends are the ways out. */
+  openExits(): void {
+    this.#eipExit = this.openBlock();
+    this.#siteExit = this.openBlock();
+  }
+
+  /** Ends them and stores the state: `dirty` general registers, the flags if `writesFlags`. */
+  closeExits(dirty: number, writesFlags: boolean): void {
+    const { code } = this;
+    this.close();
+    code.push(op.i32Const, 0, op.i32Const, 1);
+    this.storeOp(4, I32, REGION_EXIT);
+    this.close();
+    code.push(op.i32Const, 0);
+    this.localGet(EIP);
+    this.storeOp(4, I32, L.EIP);
+    for (let n = 0; n < 8; n++) {
+      if ((dirty & (1 << n)) === 0) continue;
+      code.push(op.i32Const, 0);
+      this.localGet(GPR_LOCAL + n);
+      this.storeOp(4, I32, L.GPR + n * 8);
+    }
+    if (writesFlags) {
+      code.push(op.i32Const, 0);
+      this.localGet(FLAGS_RESULT_LOCAL);
+      this.storeOp(8, I64, L.FLAGS_RESULT);
+      code.push(op.i32Const, 0);
+      this.localGet(FLAGS_CARRY_LOCAL);
+      this.storeOp(4, I32, L.FLAGS_CARRY);
+    }
+    this.localGet(BUDGET);
+  }
+
+  startBlock(block: number, instructions: number, isReturn: boolean): void {
     this.#block = block;
     this.#blockInstructions = instructions;
-    this.depth = 0;
+    this.#isReturn = isReturn;
   }
 
-  /** The end of a block that falls through, or stops for the interpreter, at a page offset. */
+  /** The end of a block that falls through, or stops for the interpreter, at an offset. */
   endBlock(offset: number): void {
     this.#edge(offset);
   }
@@ -85,47 +182,38 @@ export class RegionLowering extends Lowering {
     this.#site = site;
   }
 
-  protected override exit(): void {
-    const { code } = this;
-    code.push(op.i32Const, 0);
-    this.#pageOffset(this.#site.offset);
-    this.storeOp(4, I32, L.EIP);
-    code.push(op.i32Const, 0, op.i32Const, 1);
-    this.storeOp(4, I32, REGION_EXIT);
-    this.#spill(this.#site.flags);
-    this.#budgetMinus(this.#site.count);
-    code.push(op.return);
+  protected override exit(raw = 0): void {
+    const { flags, offset, count } = this.#site;
+    this.#writePending(flags);
+    this.#pageOffset(offset);
+    this.localSet(EIP);
+    this.#budgetMinus(count);
+    this.branch(this.#siteExit, raw);
   }
 
-  #spill(flags: PendingFlags | undefined): void {
-    const { code } = this;
-    for (let n = 0; n < 8; n++) {
-      if ((this.#shape.dirty & (1 << n)) === 0) continue;
-      code.push(op.i32Const, 0);
-      this.localGet(GPR_LOCAL + n);
-      this.storeOp(4, I32, L.GPR + n * 8);
+  #writePending(flags: PendingFlags | undefined): void {
+    if (flags?.result) {
+      this.node(flags.result);
+      this.localSet(FLAGS_RESULT_LOCAL);
     }
-    if (!this.#shape.writesFlags && flags === undefined) return;
-    code.push(op.i32Const, 0);
-    if (flags?.result) this.node(flags.result);
-    else this.localGet(FLAGS_RESULT_LOCAL);
-    this.storeOp(8, I64, L.FLAGS_RESULT);
-    code.push(op.i32Const, 0);
-    if (flags?.carry) this.node(flags.carry);
-    else this.localGet(FLAGS_CARRY_LOCAL);
-    this.storeOp(4, I32, L.FLAGS_CARRY);
+    if (flags?.carry) {
+      this.node(flags.carry);
+      this.localSet(FLAGS_CARRY_LOCAL);
+    }
   }
 
   #budgetMinus(count: number): void {
-    this.localGet(BUDGET);
     if (count === 0) return;
+    this.localGet(BUDGET);
     this.code.push(op.i32Const);
     pushSigned(this.code, count);
     this.code.push(op.i32Sub);
+    this.localSet(BUDGET);
   }
 
   #pageOffset(offset: number): void {
     this.localGet(PAGE);
+    if (offset === 0) return;
     this.code.push(op.i32Const);
     pushSigned(this.code, offset);
     this.code.push(op.i32Add);
@@ -137,51 +225,79 @@ export class RegionLowering extends Lowering {
       return;
     }
     const { code } = this;
-    code.push(op.i32Const, 0);
     this.node(eip);
-    this.storeOp(4, I32, L.EIP);
-    this.#spill(undefined);
+    this.localSet(EIP);
     this.#budgetMinus(this.#blockInstructions);
-    code.push(op.return);
+    if (this.#isReturn) {
+      for (const offset of this.#shape.continuations) {
+        this.localGet(EIP);
+        this.#pageOffset(offset);
+        code.push(op.i32Eq, op.if, EMPTY);
+        this.depth++;
+        this.#enter(offset);
+        this.depth--;
+        code.push(op.end);
+      }
+    }
+    this.branch(this.#eipExit);
   }
 
-  /** Control goes to a page offset: another block, or out. */
+  /** Control goes to an offset: another block, or out. */
   #edge(offset: number): void {
+    this.#budgetMinus(this.#blockInstructions);
+    if (this.#shape.blockAt(offset) >= 0) this.#enter(offset);
+    else this.#leaveAt(offset, 0);
+  }
+
+  #leaveAt(offset: number, raw: number): void {
+    this.#pageOffset(offset);
+    this.localSet(EIP);
+    this.branch(this.#eipExit, raw);
+  }
+
+  /** The budget is settled: on to the block at an offset. */
+  #enter(offset: number): void {
     const { code } = this;
     const target = this.#shape.blockAt(offset);
-    if (target < 0) {
-      code.push(op.i32Const, 0);
-      this.#pageOffset(offset);
-      this.storeOp(4, I32, L.EIP);
-      this.#spill(undefined);
-      this.#budgetMinus(this.#blockInstructions);
-      code.push(op.return);
-      return;
+    const known = this.#shape.pagesOf(this.#block);
+    for (const page of this.#shape.pagesOf(target)) {
+      if (known.includes(page)) continue;
+      // Another page: it must still lead to the code that was translated.
+      this.pageCheck(page);
+      code.push(op.if, EMPTY);
+      this.#leaveAt(offset, 1);
+      code.push(op.end);
     }
-    this.#budgetMinus(this.#blockInstructions);
-    this.localSet(BUDGET);
-    // Around block k's body: the labels of blocks k+1 … n−1, then the loop.
-    const around = this.#shape.blockCount - 1 - this.#block;
-    if (target > this.#block) {
-      code.push(op.br);
-      pushUnsigned(code, this.depth + target - this.#block - 1);
-      return;
+    const plan = this.#shape.plan(target);
+    if (plan.isRetreating) {
+      this.localGet(BUDGET);
+      code.push(op.i32Const);
+      pushSigned(code, REGION_RESERVE);
+      code.push(op.i32LeS, op.if, EMPTY);
+      this.#leaveAt(offset, 1);
+      code.push(op.end);
     }
-    this.localGet(BUDGET);
+    if (plan.dispatchNumber !== 0) this.setDispatch(plan.dispatchNumber);
+    this.branch(plan.label);
+  }
+
+  setDispatch(number: number): void {
+    this.code.push(op.i32Const);
+    pushSigned(this.code, number);
+    this.localSet(DISPATCH);
+  }
+
+  /** Pushes 1 if a page does not have the decode map that it had when the region was made. */
+  pageCheck(page: number): void {
+    const { code } = this;
+    this.#pageOffset(page * 4096);
+    code.push(op.i32Const, 12, op.i32ShrU, op.i32Const, 2, op.i32Shl);
+    this.localGet(TLB_CODE);
+    code.push(op.i32Add);
+    this.loadOp(4, I32, 0);
     code.push(op.i32Const);
-    pushSigned(code, REGION_RESERVE);
-    code.push(op.i32LeS, op.if, EMPTY);
-    code.push(op.i32Const, 0);
-    this.#pageOffset(offset);
-    this.storeOp(4, I32, L.EIP);
-    this.#spill(undefined);
-    this.localGet(BUDGET);
-    code.push(op.return, op.end);
-    code.push(op.i32Const);
-    pushSigned(code, target);
-    this.localSet(LABEL);
-    code.push(op.br);
-    pushUnsigned(code, this.depth + around);
+    pushSigned(code, this.#shape.mapOf(page));
+    code.push(op.i32Ne);
   }
 
   protected override helper(): void {
@@ -193,7 +309,8 @@ export class RegionLowering extends Lowering {
   }
 
   protected override callLibrary(name: string): void {
-    throw new Error(`library function ${name} in a region`);
+    this.code.push(op.call);
+    pushUnsigned(this.code, this.#libraryIndex(name));
   }
 
   // ---- operands ----------------------------------------------------------------------------------------------------
@@ -292,13 +409,9 @@ export class RegionLowering extends Lowering {
   protected override address(): void {
     throw new Error("addresses are computed by the region's builder");
   }
-  protected override hostAddress(): void {
-    throw new Error("bulk access in a region");
-  }
   protected override segmented(node: Node): void {
     this.node(node.args[0]);
   }
-
   protected override operation(node: Node): void {
     if (node.op === pseudo.pageEip) this.#pageOffset(node.imm);
     else super.operation(node);
@@ -314,18 +427,24 @@ export class RegionLowering extends Lowering {
     return local;
   }
 
-  /** Leaves unless the access is direct; answers the local with the TLB entry. */
-  #entry(linear: number, size: number, isWrite: boolean): number {
+  /** Pushes the TLB entry of a linear address. */
+  #tlbEntry(linear: number, isWrite: boolean): void {
     const { code } = this;
-    const entry = this.takeLocal(I32);
     this.localGet(linear);
     code.push(op.i32Const, 10, op.i32ShrU, op.i32Const);
     pushSigned(code, 0x3ffffc);
     code.push(op.i32And);
-    this.localGet(isWrite ? TLB_WRITE : TLB_READ);
+    this.localGet(TLB);
     code.push(op.i32Add);
-    this.loadOp(4, I32, 0);
-    this.code.push(op.localTee);
+    this.loadOp(4, I32, isWrite ? TLB_WRITE_OFFSET : 0);
+  }
+
+  /** Leaves unless the access is direct; answers the local with the TLB entry. */
+  #entry(linear: number, size: number, isWrite: boolean): number {
+    const { code } = this;
+    const entry = this.takeLocal(I32);
+    this.#tlbEntry(linear, isWrite);
+    code.push(op.localTee);
     pushUnsigned(code, entry);
     code.push(op.i32Eqz);
     if (size > 1) {
@@ -337,7 +456,7 @@ export class RegionLowering extends Lowering {
       code.push(op.i32GtU, op.i32Or);
     }
     code.push(op.if, EMPTY);
-    this.exit();
+    this.exit(1);
     code.push(op.end);
     return entry;
   }
@@ -359,5 +478,20 @@ export class RegionLowering extends Lowering {
     this.code.push(op.i32Add);
     this.node(value);
     this.storeOp(size, value.type, L.TLB_BIAS);
+  }
+
+  protected override hostAddress(node: Node): void {
+    const { code } = this;
+    const linear = this.#linearLocal(node.args[0]);
+    const entry = this.takeLocal(I32);
+    this.#tlbEntry(linear, node.imm2 === 1);
+    this.localSet(entry);
+    this.localGet(linear);
+    this.localGet(entry);
+    code.push(op.i32Add, op.i32Const);
+    pushSigned(code, L.TLB_BIAS);
+    code.push(op.i32Add, op.i32Const, 0);
+    this.localGet(entry);
+    code.push(op.select);
   }
 }

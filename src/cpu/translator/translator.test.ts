@@ -101,7 +101,7 @@ function loop(body: readonly number[], count: number): number[] {
 describe("regions and interpreter agree", () => {
   test("on random straight code in loops", async () => {
     const interpreted = await engine({});
-    const translated = await engine({ hotThreshold: 1 });
+    const translated = await engine({ hotThreshold: 1, regions: { batch: 1 } });
     const random = seededRandom(20260101);
     const pick = (n: number) => random(n);
     /** A register other than ESP, ESI, EDI, EBP (which hold addresses). */
@@ -171,7 +171,7 @@ describe("regions and interpreter agree", () => {
     const code = [0xb8, 0, 0, 0, 0, 0xff, 0x05, (at + 1) & 0xff, ((at + 1) >> 8) & 0xff, (at + 1) >> 16, 0];
     const program = [...code, 0x83, 0xf8, 0x05, 0x72, -(code.length + 5) & 0xff];
     const interpreted = run(await engine({}), program);
-    const translated = run(await engine({ hotThreshold: 1 }), program);
+    const translated = run(await engine({ hotThreshold: 1, regions: { batch: 1 } }), program);
     expect(translated.registers).toEqual(interpreted.registers);
     expect(translated.registers[0]).toBe(5);
   });
@@ -181,7 +181,7 @@ describe("regions and interpreter agree", () => {
     const body = [0x4b, 0xb8, 100, 0, 0, 0, 0x31, 0xd2, 0xf7, 0xf3];
     const program = [0xbb, 10, 0, 0, 0, ...body, 0xeb, -(body.length + 2) & 0xff];
     const interpreted = run(await engine({}), program);
-    const translated = run(await engine({ hotThreshold: 1 }), program);
+    const translated = run(await engine({ hotThreshold: 1, regions: { batch: 1 } }), program);
     expect(translated.registers).toEqual(interpreted.registers);
     expect(translated.instructions).toBe(interpreted.instructions);
   });

@@ -1,0 +1,277 @@
+/**
+ * Which instructions a region consists of: from a head along direct jumps, calls included, over several pages, up to a number
+ * of instructions, in blocks. Addresses are offsets from the start of the head's page. Pages other than the head's
+ * are entered only where the code TLB knows them, so that forming a region touches no page table.
+ */
+import type { Decoder } from "../decode/decoder.ts";
+import * as R from "../decode/records.ts";
+import { handler, type Variant, variantsOf } from "../decode/variants.ts";
+import { buildVariant } from "../interpreter/generate.ts";
+import type { Node, Statement } from "../ir/node.ts";
+import { pseudo } from "../ir/node.ts";
+import * as L from "../layout.ts";
+import type { RegionInstruction } from "./region-builder.ts";
+
+/** The interpreter's reserve (REGION_RESERVE) must cover the longest way through a region without a jump back. */
+export const MAX_INSTRUCTIONS = 240;
+/** Callers' continuations that returns are compared with. */
+export const MAX_CONTINUATIONS = 8;
+
+/** What the statements of a variant say about it. */
+export interface Traits {
+  readonly isTranslatable: boolean;
+  readonly changesFlagsConditionally: boolean;
+  readonly readsFlags: boolean;
+  /** All six, whatever they were. */
+  readonly writesFlags: boolean;
+  /** It may leave the region before it has done anything: a memory access, a check. */
+  readonly mayLeave: boolean;
+}
+
+export interface Decoded extends RegionInstruction {
+  readonly variant: Variant;
+  readonly traits: Traits;
+  readonly isCrossing: boolean;
+}
+
+export interface Block {
+  readonly start: number;
+  readonly instructions: Decoded[];
+  /** Offset behind the last instruction; where control goes if it falls through. */
+  end: number;
+  fallsThrough: boolean;
+  /** Pages that its instructions lie in, relative to the head's: one, or two if an instruction crosses. */
+  readonly pages: readonly number[];
+}
+
+export interface Shape {
+  readonly blocks: readonly Block[];
+  /** Where calls of the region come back to: known callees inside, and those outside. */
+  readonly continuations: readonly number[];
+  readonly outerContinuations: readonly number[];
+}
+
+/** What the engine tells about code around a head. */
+export interface CodeSource {
+  /**
+   * Address of the record(s) of the instruction at an offset, valid until the next call; 0 if its page is not known or it
+   * cannot be decoded. An instruction that reaches into the next page is decoded into scratch records.
+   */
+  recordAt(offset: number): number;
+  /** Whether a jump has ever landed at the offset. */
+  hasLanded(offset: number): boolean;
+}
+
+export class ShapeReader {
+  readonly #variants: (Variant | undefined)[] = [];
+  readonly #traits: (Traits | undefined)[] = [];
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #i32: Int32Array;
+
+  constructor(decoder: Decoder, renumber: Uint16Array, memory: WebAssembly.Memory) {
+    this.#u8 = new Uint8Array(memory.buffer);
+    this.#u16 = new Uint16Array(memory.buffer);
+    this.#i32 = new Int32Array(memory.buffer);
+    for (const layout of decoder.layouts) {
+      for (const variant of variantsOf(layout)) this.#variants[renumber[variant.handler]] = variant;
+    }
+  }
+
+  /** Undefined if the head itself cannot be translated. */
+  form(head: number, source: CodeSource): Shape | undefined {
+    const instructions = new Map<number, Decoded>();
+    const leaders = new Set<number>([head]);
+    const continuations: number[] = [];
+    const outerContinuations: number[] = [];
+    const queue: number[] = [head];
+    for (let at = 0; at < queue.length && instructions.size < MAX_INSTRUCTIONS; at++) {
+      let offset = queue[at];
+      while (!instructions.has(offset) && instructions.size < MAX_INSTRUCTIONS) {
+        const decoded = this.#read(source.recordAt(offset), offset);
+        if (decoded === undefined) break;
+        instructions.set(offset, decoded);
+        const { options, operands, mnemonic } = decoded.variant.row;
+        const { width, repeat } = decoded.variant.instruction;
+        const next = offset + decoded.length;
+        // Repetitions go round through their own start.
+        if (repeat !== 0) {
+          leaders.add(offset);
+          leaders.add(next);
+        }
+        if (decoded.isCrossing || next >> 12 !== offset >> 12) {
+          leaders.add(offset);
+          leaders.add(next);
+        }
+        const isCall = mnemonic === "call";
+        if (operands[0]?.[0] === "J" && width === 32) {
+          const bits = operands[0] === "Jb" ? 8 : 32;
+          const target = next + ((decoded.immediate << (32 - bits)) >> (32 - bits));
+          const isIn = instructions.has(target) || source.hasLanded(target);
+          if (isIn) {
+            leaders.add(target);
+            queue.push(target);
+          }
+          if (isCall) {
+            leaders.add(next);
+            queue.push(next);
+            if (isIn && continuations.length < MAX_CONTINUATIONS) continuations.push(next);
+            else outerContinuations.push(next);
+          } else if (options.branches) leaders.add(next);
+        } else if (isCall) {
+          leaders.add(next);
+          queue.push(next);
+          outerContinuations.push(next);
+        }
+        if (options.ends) break;
+        offset = next;
+      }
+    }
+    if (!instructions.has(head)) return undefined;
+    const blocks: Block[] = [];
+    for (const start of [...leaders].sort((a, b) => a - b)) {
+      const first = instructions.get(start);
+      if (first === undefined) continue;
+      const pages = first.isCrossing ? [start >> 12, (start >> 12) + 1] : [start >> 12];
+      const block: Block = { start, instructions: [], end: start, fallsThrough: true, pages };
+      for (let offset = start; ; ) {
+        const decoded = instructions.get(offset);
+        if (decoded === undefined) break;
+        block.instructions.push(decoded);
+        offset += decoded.length;
+        block.end = offset;
+        if (decoded.variant.row.options.ends) {
+          block.fallsThrough = false;
+          break;
+        }
+        if (leaders.has(offset)) break;
+      }
+      blocks.push(block);
+    }
+    const isBlock = (offset: number) => blocks.some((block) => block.start === offset);
+    return {
+      blocks,
+      continuations: continuations.filter(isBlock),
+      outerContinuations: outerContinuations.filter(isBlock),
+    };
+  }
+
+  #traitsOf(number: number, variant: Variant): Traits {
+    let traits = this.#traits[number];
+    if (traits === undefined) {
+      const found = {
+        isPlain: true,
+        isDirectionFlag: variant.row.mnemonic === "cld" || variant.row.mnemonic === "std",
+        conditionalFlags: false,
+        readsFlags: false,
+        writesFlags: false,
+        mayLeave:
+          variant.row.options.unit !== undefined || variant.instruction.operands.some((o) => o.kind === "memory"),
+      };
+      inspect(buildVariant(variant).statements, 0, found);
+      const { operands, isFlat } = variant.instruction;
+      traits = {
+        isTranslatable:
+          found.isPlain &&
+          isFlat &&
+          variant.row.options.unit !== "fxsave" &&
+          operands.every((o) => o.kind !== "segment" && o.kind !== "control" && o.kind !== "debug"),
+        changesFlagsConditionally: found.conditionalFlags,
+        readsFlags: found.readsFlags || found.conditionalFlags,
+        writesFlags: found.writesFlags,
+        mayLeave: found.mayLeave,
+      };
+      this.#traits[number] = traits;
+    }
+    return traits;
+  }
+
+  #read(record: number, offset: number): Decoded | undefined {
+    if (record === 0) return undefined;
+    let addressing: RegionInstruction["addressing"];
+    let at = record;
+    const first = this.#u16[at >> 1];
+    if (first === handler.address || first === handler.addressSegmented) {
+      const immediate = this.#i32[(at + R.RECORD_IMMEDIATE) >> 2];
+      if (first === handler.addressSegmented && (immediate & (1 << 25)) !== 0) return undefined;
+      if (first === handler.addressSegmented && ((immediate >> 8) & 0xffff) > 16) return undefined;
+      addressing = {
+        base: this.#u8[at + R.RECORD_RM],
+        index: this.#u8[at + R.RECORD_THIRD],
+        displacement: this.#i32[(at + R.RECORD_DISPLACEMENT) >> 2],
+        immediate,
+        isSegmented: first === handler.addressSegmented,
+      };
+      at += R.RECORD_BYTES;
+    }
+    const number = this.#u16[at >> 1];
+    const variant = this.#variants[number];
+    if (variant === undefined) return undefined;
+    const traits = this.#traitsOf(number, variant);
+    if (!traits.isTranslatable) return undefined;
+    const length = this.#u8[at + R.RECORD_LENGTH];
+    return {
+      offset,
+      length,
+      reg: this.#u8[at + R.RECORD_REG],
+      rm: this.#u8[at + R.RECORD_RM],
+      segment: this.#u8[at + R.RECORD_THIRD],
+      displacement: this.#i32[(at + R.RECORD_DISPLACEMENT) >> 2],
+      immediate: this.#i32[(at + R.RECORD_IMMEDIATE) >> 2],
+      addressing,
+      variant,
+      traits,
+      isCrossing: (offset & 4095) + length > 4096,
+    };
+  }
+}
+
+interface Found {
+  isPlain: boolean;
+  readonly isDirectionFlag: boolean;
+  conditionalFlags: boolean;
+  readsFlags: boolean;
+  writesFlags: boolean;
+  mayLeave: boolean;
+}
+
+function inspect(statements: readonly Statement[], depth: number, found: Found): void {
+  const look = (node: Node): void => {
+    if (node.op === pseudo.stateLoad && node.imm >= L.FLAGS_RESULT && node.imm <= L.FLAGS_CARRY)
+      found.readsFlags = true;
+    if (node.op === pseudo.guestLoad || node.op === pseudo.segmented || node.op === pseudo.address)
+      found.mayLeave = true;
+  };
+  for (const s of statements) {
+    switch (s.kind) {
+      case "let":
+        look(s.node);
+        break;
+      case "stateStore":
+        // Mode, segments and control registers are the engine's business; of the system flags only DF is not.
+        if (s.offset === L.EFLAGS_SYSTEM) found.isPlain &&= found.isDirectionFlag;
+        else if (s.offset < L.X87 || (s.offset >= L.MSR_FILE && s.offset < L.SCRATCH)) found.isPlain = false;
+        break;
+      case "helper":
+        found.mayLeave = true;
+        if (depth === 0 || s.isEnding) found.isPlain = false;
+        break;
+      case "guestStore":
+      case "fault":
+        found.mayLeave = true;
+        break;
+      case "flags":
+        if (depth > 0) found.conditionalFlags = true;
+        else if (s.result !== undefined && s.carry !== undefined) found.writesFlags = true;
+        break;
+      case "if":
+        inspect(s.whenTrue, depth + 1, found);
+        inspect(s.whenFalse, depth + 1, found);
+        break;
+      case "loop":
+        found.mayLeave = true;
+        inspect(s.body, depth + 1, found);
+        break;
+    }
+  }
+}
