@@ -11,6 +11,7 @@ import type { ControlClient } from "../control/client.ts";
 import { untypable } from "../display/us-keyboard.ts";
 import { limits } from "../spec/machine-spec.ts";
 import type { Command, Terminal } from "./command.ts";
+import { adapterVerb, networkUsage } from "./controlvm-network.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { asResultError, connect, findRunning, type RunningMachine } from "./live-machine.ts";
 import { parseOnOff } from "./options.ts";
@@ -149,6 +150,7 @@ export const command: Command = {
     "VM keyboardputstring TEXT [TEXT ...]",
     "VM keyboardputfile FILE",
     "VM screenshotpng FILE",
+    ...networkUsage,
     "VM vrde on|off",
     "VM vrdeport default|PORT[-PORT][,...]",
     "VM vrdeproperty NAME=[VALUE]",
@@ -160,14 +162,16 @@ export const command: Command = {
     const [id, verb, ...rest] = args;
     if (id === undefined) throw new UsageError("VM name not specified");
     if (verb === undefined) throw new UsageError('Missing subcommand for "controlvm" command');
-    if (!Object.hasOwn(verbs, verb)) {
+    const ofAdapter = adapterVerb(verb);
+    if (ofAdapter === undefined && !Object.hasOwn(verbs, verb)) {
       if (!unavailable.test(verb)) throw new UsageError(`Invalid parameter '${verb}'`);
       throw new CommandError(`'controlvm ${verb}' is not available in this version of Anneau`);
     }
     const machine = await findRunning(id);
     const client = await reach(machine);
     try {
-      await verbs[verb](client, rest, terminal, machine);
+      if (ofAdapter !== undefined) await ofAdapter(client, rest, machine);
+      else await verbs[verb](client, rest, terminal, machine);
     } catch (error) {
       throw asResultError(error);
     } finally {
@@ -193,7 +197,7 @@ function wholeNumber(text: string, min: number, max: number, refusal: (value: st
 
 /** VBoxManage's verbs that are not here. */
 const unavailable =
-  /^(savestate|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf[0-9]*|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+  /^(savestate|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {

@@ -2,6 +2,7 @@
  * Network adapters in a .vbox file: attachment modes with their settings (those of modes not in use are kept under
  * `DisabledModes`), NAT engine, port forwarding.
  */
+import type { ForwardingRule } from "../net/nat-config.ts";
 import { ResultError } from "./result-codes.ts";
 import { ensure } from "./settings-file.ts";
 import type { VboxFile } from "./vbox-file.ts";
@@ -47,15 +48,6 @@ export const nicTypes: readonly string[] =
 const xmlNicTypes: Record<string, string> = { NE1000: "NE1000", NE2000: "NE2000", "3C503": "3C503", "3C501": "3C501" };
 
 export const adapterLimit = 8;
-
-export interface ForwardingRule {
-  readonly name: string;
-  readonly protocol: "tcp" | "udp";
-  readonly hostIp: string;
-  readonly hostPort: number;
-  readonly guestIp: string;
-  readonly guestPort: number;
-}
 
 /** One adapter, by slot from 0; absent elements read as the defaults. */
 export class Adapter {
@@ -203,7 +195,7 @@ export class Adapter {
 
   /** Errors: a rule of that name, or one for the same host port and address, exists. */
   addForwarding(rule: ForwardingRule): void {
-    const name = rule.name || `${rule.protocol}_${rule.hostPort}_${rule.guestPort}`;
+    const { name } = namedRule(rule);
     for (const other of this.forwarding()) {
       if (other.name === name) throw natError(`A NAT rule of this name already exists`);
       const samePort = other.protocol === rule.protocol && other.hostPort === rule.hostPort;
@@ -227,6 +219,11 @@ export class Adapter {
       throw new ResultError("E_INVALIDARG", "NATEngineWrap", `No NAT rule named '${name}' exists`);
     this.nat?.remove(rule);
   }
+}
+
+/** The rule with a name: VirtualBox makes one up where none is given. */
+export function namedRule(rule: ForwardingRule): ForwardingRule {
+  return rule.name === "" ? { ...rule, name: `${rule.protocol}_${rule.hostPort}_${rule.guestPort}` } : rule;
 }
 
 function natError(message: string): ResultError {

@@ -43,6 +43,7 @@ const handlers: ControlHandlers = {
   metrics: () => ({ periodSeconds: 1, samples: 1, isEnabled: true, values: {} }),
   metricssetup: none,
   metricsswitch: none,
+  natpf: none,
   mediumchange: none,
 };
 

@@ -4,6 +4,7 @@
  */
 
 import type { CounterTree } from "../device-api/counters.ts";
+import type { ForwardingRule } from "../net/nat-config.ts";
 import type { MetricReport, MetricSetup } from "./metrics.ts";
 
 /** VirtualBox's names for what a VM process can be in. */
@@ -90,6 +91,11 @@ export interface ControlRequests {
   metrics: { params: Nothing; result: MetricReport };
   metricssetup: { params: MetricSetup; result: Nothing };
   metricsswitch: { params: { readonly enabled: boolean }; result: Nothing };
+  /** Adds or removes a port forwarding rule of the adapter in `slot` (from 0); settings files are the caller's business. */
+  natpf: {
+    params: { readonly slot: number; readonly add?: ForwardingRule; readonly remove?: string };
+    result: Nothing;
+  };
   /** Without a path the drive is emptied. Settings files are the caller's business. */
   mediumchange: {
     params: { readonly place: MediumPlace; readonly path?: string; readonly format?: "VDI" | "RAW" };

@@ -50,6 +50,8 @@ const UDP_HEADER_BYTES = 8;
 const DEFAULT_WINDOW_KIB = 256;
 const DHCP_SERVER_PORT = 67;
 const DNS_PORT = 53;
+/** VirtualBox's limits. */
+const MIN_WINDOW_KIB = 8;
 const MAX_WINDOW_KIB = 1024;
 
 /** What went through and what was refused, since the start. */
@@ -98,7 +100,8 @@ export class NatNetwork {
     this.#host = host;
     this.#config = config;
     const mtu = Math.min(DEFAULT_MTU, Math.max(MIN_MTU, config.mtu || DEFAULT_MTU));
-    const windowBytes = (kib: number) => Math.min(MAX_WINDOW_KIB, kib || DEFAULT_WINDOW_KIB) * 1024;
+    const windowBytes = (kib: number) =>
+      Math.min(MAX_WINDOW_KIB, Math.max(MIN_WINDOW_KIB, kib || DEFAULT_WINDOW_KIB)) * 1024;
     this.#timers = new Timers(host);
     const nowMs = () => this.#timers.nowMs();
     this.#link = new GuestLink(addresses, mtu, output, nowMs);

@@ -10,6 +10,7 @@ import { codePage437 } from "../display/code-page-437.ts";
 import { encodePng } from "../display/png.ts";
 import { textToScancodes } from "../display/us-keyboard.ts";
 import type { MediumConfig } from "./machine-protocol.ts";
+import { addForwarding, removeForwarding } from "./network/nat-control.ts";
 import { processPriorities, setProcessPriority } from "./process-priority.ts";
 import type { VmProcess } from "./vm-process.ts";
 
@@ -196,6 +197,14 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       ...vm.console?.viewers.work,
     }),
     registers: async () => ({ text: await anyMachine().request("registers") }),
+    natpf: async (params) => {
+      const { slot, add, remove } = fieldsOf(params);
+      machine();
+      const network = vm.network.natOf(integerIn(slot, 0, 35, "the slot"));
+      if (add !== undefined) await addForwarding(network, add);
+      else removeForwarding(network, remove);
+      return {};
+    },
     mediumchange: async (params) => {
       const { place, path, format } = fieldsOf(params);
       const { bus, port, device } = fieldsOf(place) as Partial<Record<keyof (MediumPlace & { port: number }), unknown>>;

@@ -1,11 +1,11 @@
 /** tcpdump, which shares no code with us, reads what goes over the wire and checks every checksum. */
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { pcapHeader, pcapRecord } from "../../src/net/pcap.ts";
 import { ip, pattern, TestGuest } from "../../src/net/testing/guest.ts";
+import { PcapTrace } from "../../src/vm/network/pcap-trace.ts";
 
 const server = "198.51.100.7";
 
@@ -13,15 +13,16 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
   const folder = mkdtempSync(join(tmpdir(), "anneau-trace-"));
   try {
     const path = join(folder, "nat.pcap");
-    const file = openSync(path, "w");
-    writeSync(file, pcapHeader());
+    const trace = new PcapTrace(path, (text) => {
+      throw new Error(text);
+    });
     let frames = 0;
-    const guest: TestGuest = new TestGuest({
+    const guest = new TestGuest({
       faults: { lossPercent: 5, reorderPercent: 10, delayMs: 20 },
       seed: 3,
       onFrame: (frame) => {
         frames++;
-        writeSync(file, pcapRecord(1_000_000_000_000 + guest.host.nowMs(), frame));
+        trace.record(frame);
       },
     });
     guest.host.files.set("boot", pattern(3001, 1));
@@ -62,7 +63,7 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
     expect(await guest.host.runAsync(1_000_000, () => connection.peerHasEnded && refused.state === "refused")).toBe(
       true,
     );
-    closeSync(file);
+    trace.close();
     const { stdout, stderr, error } = spawnSync("tcpdump", ["-vv", "-nn", "-r", path], {
       encoding: "utf8",
       maxBuffer: 1 << 28,

@@ -4,10 +4,11 @@ import { AnneauError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { NicDescription } from "../../config/machine-spec.ts";
 import type { NicAttachment } from "../../config/nic-attachments.ts";
+import type { NatNetwork } from "../../net/nat-network.ts";
 import type { MachineThreadClient } from "../machine-thread-client.ts";
 import { NicHost } from "./nic-host.ts";
 import { PcapTrace } from "./pcap-trace.ts";
-import { plugFor } from "./plugs.ts";
+import { NatPlug, plugFor } from "./plugs.ts";
 
 /** A guest sees a new network as a cable that was out for this long. */
 const REPLUG_MS = 500;
@@ -76,6 +77,13 @@ export class NetworkHosts {
   /** What the card in `slot` is plugged into. */
   plugOf(slot: number) {
     return this.hosts[this.#indexOf(slot)].plug;
+  }
+
+  /** The NAT network that the adapter in `slot` is on; undefined: on none, or there is no card. */
+  natOf(slot: number): NatNetwork | undefined {
+    const index = this.#nics.findIndex((nic) => nic.slot === slot);
+    const plug = this.hosts[index]?.plug;
+    return plug instanceof NatPlug ? plug.network : undefined;
   }
 
   pause(): void {
