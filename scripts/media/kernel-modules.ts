@@ -46,17 +46,19 @@ export function collectModules(folder: string, wanted: readonly string[]): Kerne
 /** The three index files, as text by name. */
 export function moduleIndexes(modules: readonly KernelModule[]): Record<string, string> {
   const byName = new Map(modules.map((module) => [module.name, module]));
+  /** In the order in which they must be loaded. */
   const dependenciesOf = (module: KernelModule, into: Set<string>): Set<string> => {
     for (const name of module.depends) {
       const other = byName.get(name)!;
-      if (!into.has(other.path)) {
-        into.add(other.path);
-        dependenciesOf(other, into);
-      }
+      if (into.has(other.path)) continue;
+      dependenciesOf(other, into);
+      into.add(other.path);
     }
     return into;
   };
-  const depLines = modules.map((m) => `${m.path}: ${[...dependenciesOf(m, new Set())].join(" ")}`.trimEnd());
+  // modprobe loads from the end of the line.
+  const inLine = (m: KernelModule) => [...dependenciesOf(m, new Set())].reverse().join(" ");
+  const depLines = modules.map((m) => `${m.path}: ${inLine(m)}`.trimEnd());
   const aliasLines = modules.flatMap((m) => m.aliases.map((alias) => `alias ${alias} ${m.name}`));
   const softLines = modules
     .filter((m) => m.softDepends.length > 0)

@@ -77,7 +77,8 @@ export async function linuxGuest(options: LinuxGuestOptions = {}): Promise<strin
   const modules = options.modules ?? [];
   const architecture: DebianArchitecture = flavour === "amd64" ? "amd64" : "i386";
   const variant = modules.length === 0 ? "plain" : modules === defaultModules ? "modules" : `with-${modules.join("-")}`;
-  const recipe = JSON.stringify({ init, flavour, modules });
+  // The number counts changes of what is made from modules.
+  const recipe = JSON.stringify({ init, flavour, modules, ...(modules.length > 0 ? { indexes: 2 } : {}) });
   return cachedProduct(
     `linux-${flavour}-${variant}`,
     recipe,

@@ -29,6 +29,8 @@ const specs = [
   option("engine", "text"),
   option("nic", "text"),
   option("ioapic", "text"),
+  option("audio", "text"),
+  option("audio-file", "text"),
   option("read-only", "switch"),
   option("deterministic", "switch"),
   option("statistics", "switch"),
@@ -41,12 +43,14 @@ export const command: Command = {
     "[--serial=stdio|none|file:PATH] [--display=none|text|png:FILE]",
     "[--trace=LIST] [--log=FILE] [--statistics] [--deterministic] [--triple-fault=stop|reset]",
     "[--engine=interpreter|translator] [--nic=MODEL[,WORD]...]... [--ioapic=on|off]",
+    "[--audio=none|ac97|sb16] [--audio-file=FILE.wav]",
   ],
   about:
     "Runs a machine in the foreground, without a settings file, its first serial port on the terminal. Ctrl-A X ends it, " +
     "Ctrl-A A types a Ctrl-A. --boot takes letters in order: a floppy, c disk, d DVD. SIGUSR1 writes the picture of " +
     "--display=png:FILE, as does the end. --nic is a network card on NAT; words: net=nat|null|intnet:NAME, mac=, cable=off, " +
-    "host-loopback, forward=tcp:HOSTPORT:GUESTPORT, trace=FILE. The exit code is 0 when the guest switches off, 1 when it dies.",
+    "host-loopback, forward=tcp:HOSTPORT:GUESTPORT, trace=FILE. What a sound " +
+    "card plays goes into --audio-file, or nowhere. The exit code is 0 when the guest switches off, 1 when it dies.",
   run(args) {
     const parsed = parseArguments(args, specs);
     noneLeft(parsed.positionals);
@@ -86,6 +90,8 @@ export const command: Command = {
       logFile: parsed.text("log"),
       statistics: parsed.has("statistics"),
       onTripleFault: parseTripleFault(parsed),
+      audio: parseAudio(parsed),
+      audioFile: parsed.text("audio-file"),
     });
   },
 };
@@ -103,6 +109,14 @@ function checkMedium(path: string, kind: MediumKind): void {
 function parseEngine(text: string) {
   if (text === "interpreter" || text === "translator") return text;
   throw new UsageError(`Invalid argument format for option '--engine': '${text}'`);
+}
+
+/** --audio-file by itself wants a card too. */
+function parseAudio(parsed: ParsedArguments) {
+  const card = parsed.text("audio") ?? (parsed.has("audio-file") ? "ac97" : "none");
+  if (card === "none" && !parsed.has("audio-file")) return undefined;
+  if (card === "ac97" || card === "sb16") return { controller: card } as const;
+  throw new UsageError(`Invalid argument format for option '--audio': '${card}'`);
 }
 
 function parseOnOff(name: string, text: string): boolean {

@@ -19,7 +19,7 @@ import { attachmentOf, type NicAttachment } from "./nic-attachments.ts";
 import { type Port, ports, type UartMode } from "./port-settings.ts";
 import { ResultError } from "./result-codes.ts";
 import { type Attachment, attachmentsOf, controllersOf } from "./storage-settings.ts";
-import { type SupportReport, supportOf } from "./support.ts";
+import { AUDIO_FILE_KEY, carriedOut, type SupportReport, supportOf } from "./support.ts";
 import type { VboxFile } from "./vbox-file.ts";
 
 /** An image for a drive. */
@@ -59,6 +59,8 @@ export interface MachineDescription {
   /** By index of spec.uarts. Paths of files and pipes are absolute. */
   readonly uarts: readonly UartMode[];
   readonly nics: readonly NicDescription[];
+  /** Where the sound goes: an absolute path of a WAV file. */
+  readonly audioFile: string | undefined;
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors. */
   readonly executionCap: number;
@@ -108,6 +110,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     uarts: usedSerial.map(uartSpec),
     parallels: [],
     nics,
+    audio: audioSpec(vbox),
   };
   return {
     spec,
@@ -118,11 +121,26 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     })),
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
     nics: nics.map(({ slot }) => nicDescription(new Adapter(vbox, slot), vbox)),
+    audioFile: audioFile(vbox),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
     executionCap: Math.min(100, Math.max(1, vbox.get(settings.cpuExecutionCap))),
     processPriority: vbox.get(settings.processPriority),
     support: supportOf(vbox, index),
   };
+}
+
+function audioSpec(vbox: VboxFile): MachineSpec["audio"] {
+  if (!vbox.get(settings.audioEnabled)) return undefined;
+  const controller = vbox.get(settings.audioController);
+  return carriedOut.audioControllers
+    .map((known) => ({ controller: known }))
+    .find((one) => one.controller === controller);
+}
+
+/** With playback switched off (--audio-out) the card plays to nobody. */
+function audioFile(vbox: VboxFile): string | undefined {
+  const path = vbox.extraData(AUDIO_FILE_KEY);
+  return path === undefined || !vbox.get(settings.audioOut) ? undefined : resolve(vbox.folder, path);
 }
 
 const bit = (value: number): 0 | 1 => (value === 0 ? 0 : 1);

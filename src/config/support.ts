@@ -25,9 +25,12 @@ export const carriedOut = {
   buses: ["ide", "floppy"],
   nicTypes: nicModels,
   hasParallelPorts: false,
-  hasAudio: false,
+  audioControllers: ["ac97", "sb16"],
   hasUsb: false,
 } as const;
+
+/** Extra data that names a WAV file for what the guest plays. */
+export const AUDIO_FILE_KEY = "Anneau/AudioFile";
 
 const UART_PORTS = 8;
 
@@ -154,11 +157,25 @@ function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
   if (!carriedOut.hasParallelPorts) {
     for (const port of ports(vbox, "LPT")) if (port.isEnabled) warned.push(`parallel port ${port.index + 1}`);
   }
-  if (!carriedOut.hasAudio && vbox.get(settings.audioEnabled)) warned.push("sound");
+  if (vbox.get(settings.audioEnabled)) checkSound(vbox, warned);
   const usb = vbox.machine.find("Hardware/USB/Controllers")?.elements("Controller") ?? [];
   if (!carriedOut.hasUsb && usb.length > 0) warned.push("USB");
   if (vbox.get(settings.usbCardReader)) warned.push("the USB card reader");
   if (vbox.machine.find("Hardware/HostPci/Devices")?.elements("Device").length) warned.push("PCI passthrough");
+}
+
+function checkSound(vbox: VboxFile, warned: string[]): void {
+  const controller = vbox.get(settings.audioController);
+  if (!(carriedOut.audioControllers as readonly string[]).includes(controller)) {
+    warned.push(`the sound card ${labelOf(settings.audioController, controller)}`);
+    return;
+  }
+  const codec = vbox.get(settings.audioCodec);
+  if (controller === "ac97" && codec !== "stac9700")
+    warned.push(`the codec ${labelOf(settings.audioCodec, codec)}: the guest has a STAC9700`);
+  const driver = vbox.get(settings.audioDriver);
+  if (driver !== "null" && vbox.extraData(AUDIO_FILE_KEY) === undefined)
+    warned.push(`the sound driver ${labelOf(settings.audioDriver, driver)}: nobody hears what the guest plays`);
 }
 
 function checkHostSide(vbox: VboxFile, { warned }: Lists): void {

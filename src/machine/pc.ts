@@ -3,6 +3,7 @@
  * below is the order of attaching, of reset and of saved state. Everything that is not a device (buses, clock, memory) is
  * made first; wires between devices are arrows in this file and nowhere else.
  */
+import { type AudioBackend, silentAudio } from "../backend-api/audio.ts";
 import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
 import type { CharBackend } from "../backend-api/char.ts";
 import type { NetBackend } from "../backend-api/net.ts";
@@ -47,6 +48,8 @@ export interface MachineBackends {
   uart(index: number): CharBackend | undefined;
   /** By index of spec.nics; without one nothing answers at the other end of the cable. */
   nic(index: number): NetBackend | undefined;
+  /** What the sound card plays into; nobody listens without it. */
+  audio?(): AudioBackend | undefined;
 }
 
 export interface PcHost extends MachineOwner {
@@ -137,10 +140,19 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
           expansionRom: firmware.videoRom,
         });
 
+  const audio = createAudio(spec, backends, (channel) => dma.channel(channel));
   const platform: Device[] = [...interrupts.devices, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
   if (hpet) platform.push(hpet);
   const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
-  const all: Device[] = [...platform, ...uarts, ...storage, ...networkCards, ...(vga ? [vga] : []), ...ownFirmware];
+  const all: Device[] = [
+    ...platform,
+    ...uarts,
+    ...storage,
+    ...networkCards,
+    ...(vga ? [vga] : []),
+    ...audio,
+    ...ownFirmware,
+  ];
   for (const device of all) {
     let { isaIrq } = interrupts;
     // What the PIIX3 steers does not come out on ISA's wires.
@@ -202,6 +214,12 @@ function createIde(spec: MachineSpec, backends: MachineBackends, bootDrives: Boo
     return { port, device, kind: "disk", backend: mediumOf(slot, name) } as const;
   });
   return [devices.createIde({ model: spec.ide.model, drives })];
+}
+
+function createAudio(spec: MachineSpec, backends: MachineBackends, dma: (channel: number) => DmaChannel): Device[] {
+  if (spec.audio === undefined) return [];
+  const backend = backends.audio?.() ?? silentAudio;
+  return [spec.audio.controller === "ac97" ? devices.createAc97({ backend }) : devices.createSb16({ backend, dma })];
 }
 
 function checkSpec(spec: MachineSpec): void {

@@ -53,6 +53,11 @@ export interface NicSpec {
   readonly cableConnected: boolean;
 }
 
+export interface AudioSpec {
+  /** AC'97 with a STAC9700 codec on the PCI bus, or a Sound Blaster 16 at 220h, IRQ 5, DMA 1 and 5. */
+  readonly controller: "ac97" | "sb16";
+}
+
 export interface LinuxBootSpec {
   /** The bzImage. */
   readonly kernel: Uint8Array;
@@ -92,6 +97,8 @@ export interface MachineSpec {
   readonly uarts: readonly UartSpec[];
   readonly parallels: readonly ParallelSpec[];
   readonly nics: readonly NicSpec[];
+  /** A sound card. */
+  readonly audio?: AudioSpec;
   /** Boot a Linux kernel directly instead of through the BIOS's boot order. */
   readonly linux?: LinuxBootSpec;
   /** A BIOS image of the user's instead of ours: 64, 128 or 256 KiB, mapped to end at 1 MiB and at 4 GiB. */

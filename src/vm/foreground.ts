@@ -24,6 +24,8 @@ export interface ForegroundOptions extends RunMachineOptions {
   readonly trace: readonly string[];
   /** Where everything that the machine logs goes; warnings go to standard error in any case. */
   readonly logFile?: string;
+  /** Where the sound goes. */
+  readonly audioFile?: string;
   readonly onTripleFault: "reset" | "stop";
   readonly statistics: boolean;
 }
@@ -55,6 +57,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     floppies,
     uarts: [uart],
     nics: network.hosts,
+    audioFile: options.audioFile,
     trace: options.trace,
     onTripleFault: options.onTripleFault,
     onDeath: "end",

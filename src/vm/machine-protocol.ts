@@ -54,6 +54,8 @@ export interface MachineThreadConfig {
   readonly doorbell: SharedArrayBuffer;
   /** Log and trace lines, each "X text\n" with X one of I W E T. */
   readonly log: SharedArrayBuffer;
+  /** What the sound card plays goes into a WAV file, or nowhere. */
+  readonly audioFile?: string;
   readonly trace: readonly string[];
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors; 100 when absent. Not for deterministic machines. */

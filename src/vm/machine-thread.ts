@@ -15,6 +15,7 @@ import { inspect } from "../machine/inspect.ts";
 import type { Machine } from "../machine/machine.ts";
 import { assemblePc } from "../machine/pc.ts";
 import { readRegisters } from "../machine/registers.ts";
+import { createWavSink } from "./audio-files.ts";
 import { ByteRing } from "./byte-ring.ts";
 import { hostWallClock, monotonicNs, threadCpuNs } from "./host-time.ts";
 import type {
@@ -100,6 +101,7 @@ class MachineThread {
   static async start(config: MachineThreadConfig): Promise<void> {
     const log = new RingLogger(new ByteRing(config.log));
     const drives: MediumDrive[] = [];
+    const audio = config.audioFile === undefined ? undefined : createWavSink(config.audioFile, log);
     const open = (medium: IdeAttachment["medium"]): MediumDrive => {
       const drive = new MediumDrive(medium, log);
       drives.push(drive);
@@ -120,6 +122,7 @@ class MachineThread {
           floppy: (drive) => floppies.get(drive),
           uart: (index) => uarts[index],
           nic: (index) => nics[index],
+          audio: () => audio,
         },
         {
           log,
@@ -147,6 +150,7 @@ class MachineThread {
       config.port.postMessage({ event: "refused", message: error.message, code } satisfies MachineMessage);
     } finally {
       for (const drive of drives) drive.close();
+      audio?.close();
       config.port.close();
     }
   }

@@ -27,6 +27,7 @@ export interface RunMachineOptions {
   readonly hasIoApic?: boolean;
   readonly engine?: MachineSpec["cpu"]["engine"];
   readonly nics: readonly { readonly spec: NicSpec; readonly description: NicDescription }[];
+  readonly audio?: MachineSpec["audio"];
 }
 
 /** A deterministic machine runs at this speed of its own: about 100 MIPS. */
@@ -95,6 +96,7 @@ export function describeRunMachine(options: RunMachineOptions): RunMachine {
     uarts: options.hasSerial ? [{ enabled: true, ioBase: 0x3f8, irq: 4, type: "16550A" }] : [],
     parallels: [],
     nics: options.nics.map((nic) => nic.spec),
+    audio: options.audio,
     linux,
     biosImage: options.bios === undefined ? undefined : readBytes(options.bios),
     deterministic: options.deterministic ? { nsPerInstruction: NS_PER_INSTRUCTION } : undefined,

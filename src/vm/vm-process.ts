@@ -170,8 +170,8 @@ export class VmProcess {
     const { log } = this;
     log.info(`Anneau, process ${process.pid}, Node ${process.version}, ${process.platform} ${process.arch}`);
     log.info(`machine '${vbox.name}' {${vbox.uuid}}, settings '${vbox.path}'`);
-    const { spec, ide, floppies, uarts, nics, onTripleFault, executionCap, processPriority, support } =
-      describeMachine(vbox);
+    const description = describeMachine(vbox);
+    const { spec, ide, floppies, uarts, nics, onTripleFault, executionCap, processPriority, support } = description;
     if (support.refused.length > 0)
       throw new AnneauError(`The machine '${vbox.name}' cannot start with ${support.refused.join("; ")}`);
     for (const what of support.warned) log.warn(`not carried out: ${what}`);
@@ -182,6 +182,7 @@ export class VmProcess {
     log.info(`${spec.osTypeId}, ${spec.ramMiB} MB, video ${spec.graphics} ${spec.vramMiB} MB, boot ${spec.bootOrder}`);
     for (const { port, device, medium } of ide) log.info(`IDE ${port}.${device}: ${medium?.path ?? "(empty)"}`);
     for (const { drive, medium } of floppies) log.info(`floppy ${drive}: ${medium?.path ?? "(empty)"}`);
+    if (spec.audio) log.info(`sound card ${spec.audio.controller}, played to ${description.audioFile ?? "nobody"}`);
     editVbox(this.#settingsPath, (file) => {
       file.isAborted = false;
       file.touchStateChange();
@@ -201,6 +202,7 @@ export class VmProcess {
       floppies,
       uarts: this.#uarts,
       nics: this.#network.hosts,
+      audioFile: description.audioFile,
       trace: options.trace,
       onTripleFault,
       executionCap,

@@ -114,16 +114,18 @@ const codecs: Record<string, string> = { ac97: "stac9700", sb16: "sb16", hda: "s
 
 export const audioOptions = inGroup("Audio", [
   custom("audio-driver audiodriver", "text", (vbox, option) => setAudioDriver(vbox, option, false), {
-    status: "stored",
     example: ["null"],
-    note: "the drivers of the host's platform",
+    note: "the drivers of the host's platform; all but null are warned about at start, as nobody hears what the guest plays",
   }),
   custom("audio", "text", (vbox, option) => setAudioDriver(vbox, option, true), {
     status: "warned",
     example: ["alsa"],
     note: "old spelling: driver and switching on in one",
   }),
-  onOff("audio-enabled audioenabled", settings.audioEnabled, { status: "warned" }),
+  onOff("audio-enabled audioenabled", settings.audioEnabled, {
+    status: "warned",
+    note: "the guest has its card; extra data `Anneau/AudioFile` names a WAV file for what it plays",
+  }),
   custom(
     "audio-controller audiocontroller",
     "text",
@@ -133,11 +135,11 @@ export const audioOptions = inGroup("Audio", [
       vbox.set(settings.audioController, typed);
       vbox.set(settings.audioCodec, codecs[typed]);
     },
-    { status: "stored", example: ["hda"] },
+    { status: "stored", example: ["hda"], note: "`hda` is warned about at start" },
   ),
   choice("audio-codec audiocodec", settings.audioCodec, { status: "stored", example: ["ad1980"] }),
   onOff("audio-in audioin", settings.audioIn, { status: "stored", example: ["on"] }),
-  onOff("audio-out audioout", settings.audioOut, { status: "stored", example: ["on"] }),
+  onOff("audio-out audioout", settings.audioOut),
 ]);
 
 function usbController(names: string, type: "OHCI" | "EHCI" | "XHCI"): Omit<ModifyOption, "group"> {
