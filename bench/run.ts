@@ -79,11 +79,23 @@ async function main(): Promise<void> {
   const permille = count(values.permille, 1000);
   const append = values.append;
   const result = await runSuite({ kernels: chosen, peers, rounds, permille, append, patienceSeconds, onProgress });
+  const saveJson = (machines: ReadonlyMap<string, MachineFigures[]>) => {
+    if (values.json === undefined) return;
+    const measurements = Object.fromEntries(
+      [...result.measurements].map(([peer, byKernel]) => [peer, Object.fromEntries(byKernel)]),
+    );
+    writeFileSync(
+      values.json,
+      JSON.stringify({ measurements, machines: Object.fromEntries(machines) }, null, 1) + "\n",
+    );
+  };
+  saveJson(new Map());
   // Idle time takes half a minute per peer and round.
   const machines =
     isComplete || values.machines
       ? await measureMachines(peers, Math.min(rounds, 3), patienceSeconds, onProgress)
       : new Map<string, MachineFigures[]>();
+  saveJson(machines);
   const report = new Report(chosen, peers, result, machines);
   console.log(report.table());
   for (const failure of result.failures) console.error(failure);
@@ -100,15 +112,6 @@ async function main(): Promise<void> {
       );
       console.log(summarizeProfiles(values.profile, intervals));
     }
-  }
-  if (values.json !== undefined) {
-    const measurements = Object.fromEntries(
-      [...result.measurements].map(([peer, byKernel]) => [peer, Object.fromEntries(byKernel)]),
-    );
-    writeFileSync(
-      values.json,
-      JSON.stringify({ measurements, machines: Object.fromEntries(machines) }, null, 1) + "\n",
-    );
   }
   if (!isComplete) return;
   const commands = measureCommands([
