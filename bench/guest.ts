@@ -24,6 +24,12 @@ export interface CommandLine {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Those that run: none outlives this process. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export class BenchGuest {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
@@ -36,6 +42,7 @@ export class BenchGuest {
 
   constructor({ program, args, env }: CommandLine) {
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
+    running.add(this.#child);
     this.#child.stdout!.on("data", (bytes: Buffer) => {
       this.#said += bytes.toString("latin1");
       this.#onData();
@@ -45,6 +52,7 @@ export class BenchGuest {
     this.#ended = new Promise((done) => {
       const end = () => {
         this.#hasEnded = true;
+        running.delete(this.#child);
         this.#wake();
         done();
       };

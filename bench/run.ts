@@ -132,6 +132,12 @@ function versions(): string {
   return `Node ${process.versions.node}; ${qemu}; v86 ${JSON.parse(readFileSync(v86, "utf8")).version}`;
 }
 
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const)
+  process.on(signal, () => process.exit(128 + number));
+
 if (values.help) console.log(usage);
 else if (values.list) {
   for (const { name, class: kind, about } of kernels) console.log(`${name.padEnd(18)}${kind.padEnd(14)}${about}`);
