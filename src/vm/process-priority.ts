@@ -2,7 +2,7 @@
  * `--vm-process-priority`: how the host weighs the VM's threads against others. Linux keeps a priority per thread, so all that
  * are there are set; later ones inherit it. Raising it needs a privilege on most hosts.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { AnneauError } from "../base/errors.ts";
 
@@ -22,11 +22,28 @@ const levels: Readonly<Record<ProcessPriority, number>> = {
 export function setProcessPriority(priority: ProcessPriority): void {
   try {
     for (const id of threads()) setPriority(id, levels[priority]);
+    setGroupPriority(levels[priority]);
   } catch (error) {
     const { code } = (error as { info?: { code?: string } }).info ?? {};
     throw new AnneauError(`the host does not let this process have the priority '${priority}' (${code ?? error})`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Linux that groups processes by session weighs the groups first, and a VM's process has a session of its own: without this, its
+ * priority would only count among its own threads.
+ */
+function setGroupPriority(level: number): void {
+  const file = "/proc/self/autogroup";
+  if (process.platform !== "linux" || !existsSync(file)) return;
+  try {
+    writeFileSync(file, String(level));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // The host wants a pause between two changes, or keeps the file to itself.
+    if (code === "EPERM" || code === "EACCES") throw Object.assign(new Error("refused"), { info: { code } });
   }
 }
 

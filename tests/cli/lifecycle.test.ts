@@ -346,6 +346,8 @@ test("caps, priority and balloon of a running VM, and the buttons of one without
         .split(" ")[16],
     );
   expect(Math.max(...threads().map(niceness))).toBeGreaterThan(0);
+  const group = `/proc/${pid()}/autogroup`;
+  if (existsSync(group)) expect(readFileSync(group, "utf8")).toContain("nice 10\n");
   // A capped machine answers as any other.
   for (const cap of ["1", "100", "60"]) {
     expect(box.anneau("controlvm", "vm", "cpuexecutioncap", cap)).toEqual(silent);
