@@ -48,6 +48,7 @@ export const CR4_PGE = 1 << 7;
 export const CR4_OSFXSR = 1 << 9;
 export const CR4_OSXMMEXCPT = 1 << 10;
 
+export const EFER_LME = 1 << 8;
 export const EFER_NXE = 1 << 11;
 
 /** Bits of a segment's attributes word (layout.ts SEG_ATTRIBUTES). */

@@ -30,6 +30,19 @@ const machine = (ramMiB: number) => ({
 });
 
 describe("direct Linux boot", () => {
+  it("refuses a 64-bit kernel: nothing of it would be seen", () => {
+    const image = (version: number, flags: number) =>
+      bzImage(10_000, (header) => {
+        header.setUint16(0x206, version, true);
+        header.setUint16(0x236, flags, true);
+      });
+    const plan = (kernel: Uint8Array) => planLinuxBoot({ kernel, commandLine: "" }, machine(64));
+    expect(() => plan(image(0x20c, 9))).toThrow(/kernel: for 64-bit processors/);
+    expect(() => plan(image(0x20c, 4))).not.toThrow();
+    // Older protocols have something else there.
+    expect(() => plan(image(0x20a, 1))).not.toThrow();
+  });
+
   it("puts the kernel at 1 MiB, the initrd page-aligned below the ACPI tables, and describes both in the zero page", () => {
     const initrd = new Uint8Array(70_000).fill(7);
     const plan = planLinuxBoot({ kernel: bzImage(10_000), initrd, commandLine: "console=ttyS0" }, machine(64));

@@ -27,6 +27,7 @@ const INITRD_ADDR_MAX = 0x22c;
 const CMDLINE_SIZE = 0x238;
 const PREF_ADDRESS = 0x258;
 const INIT_SIZE = 0x260;
+const XLOADFLAGS = 0x236;
 /** Offsets in the zero page alone. */
 const EXT_MEM_K = 0x002;
 const ALT_MEM_K = 0x1e0;
@@ -34,6 +35,8 @@ const E820_ENTRIES = 0x1e8;
 const E820_TABLE = 0x2d0;
 
 const LOADED_HIGH = 1;
+/** XLF_KERNEL_64. */
+const KERNEL_64 = 1;
 const LOADER_UNDEFINED = 0xff;
 const VID_MODE_NORMAL = 0xffff;
 const KERNEL_BASE = 0x100000;
@@ -73,6 +76,8 @@ export function planLinuxBoot(linux: LinuxBootSpec, machine: LinuxBootMachine): 
   if (version < 0x202)
     throw new AnneauError(`kernel: boot protocol ${version >> 8}.${version & 0xff} is too old, 2.02 is needed`);
   if ((kernel[LOADFLAGS] & LOADED_HIGH) === 0) throw new AnneauError("kernel: a zImage; a bzImage is needed");
+  if (version >= 0x20c && (image.getUint16(XLOADFLAGS, true) & KERNEL_64) !== 0)
+    throw new AnneauError("kernel: for 64-bit processors, which the machine does not have; a 32-bit one is needed");
   const setupBytes = ((kernel[SETUP_SECTS] || 4) + 1) * 512;
   if (setupBytes >= kernel.length) throw new AnneauError("kernel: the file ends inside its setup code");
   const protectedMode = kernel.subarray(setupBytes);

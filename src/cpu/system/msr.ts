@@ -6,7 +6,7 @@
  */
 import type { CpuLocalApic } from "../../device-api/virtual-cpu.ts";
 import { EFER, MSR_FILE, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP } from "../layout.ts";
-import { CR4_TSD, EFER_NXE } from "../state.ts";
+import { CR4_TSD, EFER_LME, EFER_NXE } from "../state.ts";
 import type { SystemContext } from "./context.ts";
 import { hasNoExecute } from "./cpuid.ts";
 import { generalProtection } from "./fault.ts";
@@ -170,6 +170,10 @@ export function writeMsr(context: SystemContext): void {
       i32[SYSENTER_EIP >> 2] = low;
       return;
     case IA32_EFER:
+      if ((low & EFER_LME) !== 0) {
+        context.say("64-bit mode is wanted (IA32_EFER.LME), which this processor does not have");
+        throw generalProtection();
+      }
       if (!hasNoExecute(context.features)) break;
       if ((low & ~EFER_NXE) !== 0 || high !== 0) throw generalProtection();
       if (low !== i32[EFER >> 2]) {
