@@ -137,7 +137,9 @@ export class ArrayMemory implements GuestMemory {
     this.write16(gpa + 2, value >>> 16);
   }
   read(gpa: number, target: Uint8Array): void {
-    for (let i = 0; i < target.length; i++) target[i] = this.read8(gpa + i);
+    const view = this.view(gpa, target.length);
+    if (view !== undefined) target.set(view);
+    else for (let i = 0; i < target.length; i++) target[i] = this.read8(gpa + i);
   }
   write(gpa: number, source: Uint8Array): void {
     for (let i = 0; i < source.length; i++) this.write8(gpa + i, source[i]);

@@ -62,10 +62,14 @@ export class MiiPhy {
 
   constructor(identity: PhyIdentity) {
     this.#identity = identity;
-    this.reset();
+    this.#setDefaults();
   }
 
   reset(): void {
+    this.#setDefaults();
+  }
+
+  #setDefaults(): void {
     this.#control = BMCR_ANENABLE | BMCR_FULLDPLX | (this.#identity.isGigabit ? BMCR_SPEED1000 : BMCR_SPEED100);
     this.#advertised = ADVERTISE_ALL;
     this.#gigabitControl = this.#identity.isGigabit ? CTRL1000_FULL : 0;

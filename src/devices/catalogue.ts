@@ -6,6 +6,7 @@
 export { type Ac97Config, createAc97 } from "./ac97/index.ts";
 export { type AcpiPmConfig, type AcpiPmDevice, createAcpiPm } from "./acpi-pm/index.ts";
 export { createDma, type DmaDevice } from "./dma-8237/index.ts";
+export { createE1000, type E1000Config, type E1000Model } from "./e1000/index.ts";
 export { createFloppy, type FloppyConfig, type FloppyDriveConfig } from "./floppy-82078/index.ts";
 export { createHpet, type HpetConfig, type HpetDevice } from "./hpet/index.ts";
 export { createI440fx, type I440fxConfig } from "./i440fx/index.ts";

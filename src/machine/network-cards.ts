@@ -11,6 +11,9 @@ const pciSlots = [3, 8, 9, 10, 16, 17, 18, 19] as const;
 const factories: Readonly<Record<NicModel, (config: NetworkCardConfig) => NetworkCard>> = {
   Am79C970A: (config) => devices.createPcnet({ ...config, model: "Am79C970A" }),
   Am79C973: (config) => devices.createPcnet({ ...config, model: "Am79C973" }),
+  "82540EM": (config) => devices.createE1000({ ...config, model: "82540EM" }),
+  "82543GC": (config) => devices.createE1000({ ...config, model: "82543GC" }),
+  "82545EM": (config) => devices.createE1000({ ...config, model: "82545EM" }),
 };
 
 /** Makes the cards; `backend` gives what each is plugged into, by index of `nics`. Throws one line for a card that cannot be. */
