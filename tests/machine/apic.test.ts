@@ -54,3 +54,33 @@ test("saved and loaded at any point, the rest of the log is the same", async () 
 test("a machine without APICs is noticed", async () => {
   expect(await log({ ioApic: false }, 5_000_000)).not.toContain("highest first: 62 61 51 41");
 });
+
+test("the firmware opens the 8259s' way to the processor, also after a reset of the processor alone", async () => {
+  const pc = await TestPc.start({ spec: { ramMiB: 8, ioApic: true } });
+  const { machine } = pc;
+  const LOCAL = 0xfee00000;
+  const ticks = () => machine.memory.read32(0x46c);
+  const isTicking = () => {
+    const from = ticks();
+    return pc.runUntil(() => ticks() >= from + 5, 100_000_000);
+  };
+  const registers = () => [0xf0, 0x350, 0x360].map((offset) => machine.memoryBus.readMmio(LOCAL + offset, 4));
+  expect(isTicking(), pc.describe()).toBe(true);
+  expect(registers()).toEqual([0x1ff, 0x700, 0x400]);
+  machine.memoryBus.writeMmio(0xfec00000, 4, 0);
+  expect(machine.memoryBus.readMmio(0xfec00010, 4)).toBe(0x01000000);
+
+  // As a program of a 286 leaves protected mode: shutdown code 0Ah, the place to go on at 40:67, and the processor's reset.
+  machine.memory.write(0x7e00, Uint8Array.of(0xfb, 0xeb, 0xfe));
+  machine.memory.write16(0x467, 0x7e00);
+  machine.memory.write16(0x469, 0);
+  machine.ports.writePort(0x70, 1, 0x0f);
+  machine.ports.writePort(0x71, 1, 0x0a);
+  machine.ports.writePort(0x64, 1, 0xfe);
+  expect(
+    pc.runUntil(() => machine.cpu.getRegister("eip") === 0x7e01, 50_000_000),
+    pc.describe(),
+  ).toBe(true);
+  expect(registers()).toEqual([0x1ff, 0x700, 0x400]);
+  expect(isTicking(), pc.describe()).toBe(true);
+});

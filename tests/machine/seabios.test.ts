@@ -12,28 +12,35 @@ const DEBUG_PORT = 0x402;
 /** A read of the debug port answers this if somebody listens. */
 const DEBUG_PRESENT = 0xe9;
 
-test("SeaBIOS finds the machine and boots a sector from the IDE disk", async () => {
-  const biosImage = new Uint8Array(readFileSync(join(await seabios(), "bios.bin")));
-  const disk = new Uint8Array(4 << 20);
-  // Boot sector: "K" to COM1, then sleep.
-  disk.set([0xba, 0xf8, 0x03, 0xb0, 0x4b, 0xee, 0xf4, 0xeb, 0xfd]);
-  disk.set([0x55, 0xaa], 510);
-  const pc = await TestPc.assemble({ spec: { biosImage, ramMiB: 64 }, disks: { "0.0": new MemoryMedium(disk) } });
-  let said = "";
-  pc.machine.ports.claim(DEBUG_PORT, 1, {
-    read: () => DEBUG_PRESENT,
-    write: (_offset, _size, value) => {
-      said += String.fromCharCode(value);
-    },
-  });
-  pc.machine.powerOn();
-  expect(pc.runUntilSerial("K", 100_000_000), `${said}\n${pc.describe()}`).toBe(true);
-  expect(said).toContain("RamSize: 0x04000000 [cmos]");
-  expect(said).toContain("Relocating init");
-  expect(said).toMatch(/PCI: init bdf=00:00.0 id=8086:1237\nPCI: init bdf=00:01.0 id=8086:7000/);
-  expect(said).toMatch(/map device bdf=00:02.0\s+bar 0, addr [0-9a-f]+, size 00800000 \[prefmem\]/);
-  expect(said).toMatch(/ata0-0: VBOX HARDDISK ATA-6 Hard-Disk \(4 MiBytes\)/);
-  expect(said).toContain("PS2 keyboard initialized");
-  expect(said).toContain("Found 1 serial ports");
-  expect(said).toContain("Booting from Hard Disk...");
-});
+test.each([false, true])(
+  "SeaBIOS finds the machine and boots a sector from the IDE disk (APICs: %s)",
+  async (ioApic) => {
+    const biosImage = new Uint8Array(readFileSync(join(await seabios(), "bios.bin")));
+    const disk = new Uint8Array(4 << 20);
+    // Boot sector: "K" to COM1, then sleep.
+    disk.set([0xba, 0xf8, 0x03, 0xb0, 0x4b, 0xee, 0xf4, 0xeb, 0xfd]);
+    disk.set([0x55, 0xaa], 510);
+    const pc = await TestPc.assemble({
+      spec: { biosImage, ioApic, ramMiB: 64 },
+      disks: { "0.0": new MemoryMedium(disk) },
+    });
+    let said = "";
+    pc.machine.ports.claim(DEBUG_PORT, 1, {
+      read: () => DEBUG_PRESENT,
+      write: (_offset, _size, value) => {
+        said += String.fromCharCode(value);
+      },
+    });
+    pc.machine.powerOn();
+    expect(pc.runUntilSerial("K", 100_000_000), `${said}\n${pc.describe()}`).toBe(true);
+    expect(said).toContain("RamSize: 0x04000000 [cmos]");
+    expect(said).toContain("Relocating init");
+    expect(said).toMatch(/PCI: init bdf=00:00.0 id=8086:1237\nPCI: init bdf=00:01.0 id=8086:7000/);
+    expect(said).toMatch(/map device bdf=00:02.0\s+bar 0, addr [0-9a-f]+, size 00800000 \[prefmem\]/);
+    expect(said).toMatch(/ata0-0: VBOX HARDDISK ATA-6 Hard-Disk \(4 MiBytes\)/);
+    expect(said).toContain("PS2 keyboard initialized");
+    expect(said).toContain("Found 1 serial ports");
+    expect(said).toContain("Booting from Hard Disk...");
+    if (ioApic) expect(said).toContain("Found 1 cpu(s) max supported 1 cpu(s)");
+  },
+);
