@@ -5,8 +5,10 @@ import { type GeneratedInterpreter, generateInterpreter, REGION_SLOTS } from "./
 import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
 import type { Row } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
-import { RegionCompiler } from "./translator/region-compiler.ts";
+import { JobCompiler, SynchronousCompileService } from "./translator/compile-service.ts";
+import { ShapeReader } from "./translator/region-shape.ts";
 import { Regions } from "./translator/regions.ts";
+import { VariantTable } from "./translator/variant-table.ts";
 
 /** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
 const HOT_THRESHOLD = 4000;
@@ -27,20 +29,21 @@ export async function createEngine(
   const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
   const module = await WebAssembly.compile(generated.bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });
-  const { table } = instance.exports;
-  const regions =
-    tuning.hotThreshold === undefined
-      ? undefined
-      : new Regions(
-          new RegionCompiler(engine.decoder, generated.renumber, options.memory, generated.libraries),
-          options.memory,
-          table,
-          generated.firstRegionSlot,
-          REGION_SLOTS,
-          (name) => instance.exports[name],
-          (wanted) => engine.openRegion(wanted),
-          tuning.regions,
-        );
+  let regions: Regions | undefined;
+  if (tuning.hotThreshold !== undefined) {
+    const variants = new VariantTable(rows);
+    regions = new Regions({
+      reader: new ShapeReader(variants, options.memory),
+      service: options.compileService ?? new SynchronousCompileService(new JobCompiler(variants, pages)),
+      memory: options.memory,
+      table: instance.exports.table,
+      firstSlot: generated.firstRegionSlot,
+      slots: REGION_SLOTS,
+      library: (name) => instance.exports[name],
+      owner: engine,
+      limits: tuning.regions,
+    });
+  }
   engine.attachCore(instance.exports as unknown as Core, regions);
   return engine;
 }

@@ -35,7 +35,14 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
-import type { OpenRequest, RegionLimits, RegionStatistics, Regions, Wanted } from "./translator/regions.ts";
+import type {
+  OpenRequest,
+  RegionLimits,
+  RegionStatistics,
+  Regions,
+  RegionsOwner,
+  Wanted,
+} from "./translator/regions.ts";
 
 /** Exports of the core module. */
 export interface Core {
@@ -60,7 +67,7 @@ export interface EngineTuning {
   readonly regions?: RegionLimits;
 }
 
-export class SoftwareEngine implements SoftwareCpu, HelperOwner {
+export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   readonly physicalMap: PhysicalMap;
   readonly state: CpuState;
   readonly helpers: Helpers;
@@ -632,7 +639,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
     const head = linear & 4095;
     if (this.#modeKey !== 7 || i32[tableIndex + firstPage] !== map) {
       // Another address space, perhaps: it will be asked for again.
-      this.state.u16[(map + L.MAP_COUNTERS + head * 2) >> 1] = this.#cache.hotThreshold;
+      this.resetCounter(map, head);
       return undefined;
     }
     if ((i32[(map >> 2) + head] & 1) !== 0) return undefined;
@@ -673,6 +680,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
       return hotThreshold - left >= Math.max(1, hotThreshold >> 4);
     };
     return { head, source: { recordAt, hasLanded }, mapOf, frameOf };
+  }
+
+  resetCounter(map: number, head: number): void {
+    this.state.u16[(map + L.MAP_COUNTERS + head * 2) >> 1] = this.#cache.hotThreshold;
   }
 
   /** Decodes an instruction that reaches into the next page for a region; the next frame's bytes are watched from now on. */

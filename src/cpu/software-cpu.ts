@@ -5,6 +5,7 @@
 import type { CpuBus, VirtualCpu } from "../device-api/virtual-cpu.ts";
 import type { CpuEngine } from "../spec/machine-spec.ts";
 import type { PhysicalMap } from "./mmu/physical-map.ts";
+import type { CompileService } from "./translator/compile-service.ts";
 
 export interface SoftwareCpuOptions {
   /** The machine's shared memory, at least `memoryPages(...)` pages. */
@@ -14,6 +15,8 @@ export interface SoftwareCpuOptions {
   readonly features: { readonly pae: boolean; readonly nx: boolean; readonly maxLeaf?: number };
   /** "translator": what is executed often becomes WebAssembly of its own (translator/). */
   readonly engine?: CpuEngine;
+  /** Where the translator compiles; on the calling thread unless given. */
+  readonly compileService?: CompileService;
   /** Where unusual guest actions are said once each (unknown MSRs, unsupported instructions). */
   readonly onDemand?: (text: string) => void;
 }

@@ -65,6 +65,8 @@ export interface MachineThreadConfig {
   /** Begin paused instead of running (startvm with a debugger, tests). */
   readonly startPaused?: boolean;
   readonly port: MessagePort;
+  /** To the translator thread; absent when the engine needs none. */
+  readonly translator?: MessagePort;
 }
 
 export interface MachineStatistics {

@@ -16,6 +16,7 @@ import type {
   ScreenImage,
 } from "./machine-protocol.ts";
 import type { NicHost } from "./network/nic-host.ts";
+import type { TranslatorThreadConfig } from "./translator-thread.ts";
 import type { UartHost } from "./uart-host.ts";
 
 const LOG_RING_BYTES = 1 << 20;
@@ -76,6 +77,7 @@ export class MachineThreadClient {
     this.#log = ByteRing.create(LOG_RING_BYTES);
     const channel = new MessageChannel();
     this.#port = channel.port1;
+    const translator = options.spec.cpu.engine === "translator" ? startTranslator(onLine) : undefined;
     const config: MachineThreadConfig = {
       ...rest,
       uarts: uarts.map((uart) => uart?.buffers),
@@ -83,10 +85,11 @@ export class MachineThreadClient {
       doorbell: doorbell.counter.buffer,
       log: this.#log.buffer,
       port: channel.port2,
+      translator: translator?.port,
     };
     this.#worker = new Worker(new URL(`./machine-thread${import.meta.filename.slice(-3)}`, import.meta.url), {
       workerData: config,
-      transferList: [channel.port2],
+      transferList: translator === undefined ? [channel.port2] : [channel.port2, translator.port],
       name: "machine",
     });
     this.#port.on("message", (message: MachineMessage) => {
@@ -108,6 +111,7 @@ export class MachineThreadClient {
         failure = error instanceof Error ? error : new Error(String(error));
       });
       this.#worker.on("exit", (code) => {
+        void translator?.worker.terminate();
         // The port's last messages may still be on their way here.
         setImmediate(() => {
           this.#hasExited = true;
@@ -182,4 +186,18 @@ export class MachineThreadClient {
     const lost = this.#log.takeLost();
     if (lost > 0) onLine("W", `${lost} lines of log or trace did not fit and are lost`);
   }
+}
+
+/** The thread that compiles beside the machine, and the end of its port for the machine thread. */
+function startTranslator(onLine: MachineThreadOptions["onLine"]): { worker: Worker; port: MessagePort } {
+  const { port1, port2 } = new MessageChannel();
+  const workerData: TranslatorThreadConfig = { port: port1 };
+  const worker = new Worker(new URL(`./translator-thread${import.meta.filename.slice(-3)}`, import.meta.url), {
+    workerData,
+    transferList: [port1],
+    name: "translator",
+  });
+  // The machine goes on without: what is not compiled is interpreted.
+  worker.on("error", (error) => onLine("E", `the translator has failed: ${(error as Error).stack ?? error}`));
+  return { worker, port: port2 };
 }

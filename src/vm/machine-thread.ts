@@ -7,6 +7,7 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { createSoftwareCpu } from "../cpu/create.ts";
 import type { CounterTree } from "../device-api/counters.ts";
 import { MediumInUseError } from "../disk/lock.ts";
 import { coreFileHead } from "../machine/core-dump.ts";
@@ -30,6 +31,7 @@ import type {
   ScreenImage,
 } from "./machine-protocol.ts";
 import { MediumDrive } from "./medium-drive.ts";
+import { PortCompileService } from "./port-compile-service.ts";
 import { RingCharBackend } from "./ring-char-backend.ts";
 import { RingNetBackend } from "./ring-net-backend.ts";
 
@@ -139,6 +141,12 @@ class MachineThread {
           },
           onTripleFault: config.onTripleFault,
           cap,
+          createCpu: (options) => {
+            if (config.translator === undefined) return createSoftwareCpu(options);
+            const compileService = new PortCompileService(config.translator);
+            compileService.start(options.memory.buffer.byteLength / 65536);
+            return createSoftwareCpu({ ...options, compileService });
+          },
         },
       );
       thread = new MachineThread(config.port, machine, uarts, nics, ide, floppies, cap);
@@ -151,6 +159,7 @@ class MachineThread {
     } finally {
       for (const drive of drives) drive.close();
       audio?.close();
+      config.translator?.close();
       config.port.close();
     }
   }

@@ -1,5 +1,6 @@
 /** All library functions of the core module. */
 import type { LibraryGenerator } from "../interpreter/generate.ts";
+import type { LibrarySignature } from "../interpreter/imports.ts";
 import { type LibraryFunction, library } from "../interpreter/library.ts";
 import { extendedCore } from "./extended.ts";
 import { extendedArithmetic } from "./extended-arithmetic.ts";
@@ -18,5 +19,10 @@ export const x87Functions: readonly LibraryFunction[] = [
   ...extendedDecimal,
   ...extendedTranscendental,
 ];
+
+/** By name. */
+export const librarySignatures: ReadonlyMap<string, LibrarySignature> = new Map(
+  [...x87Functions, ...softfloatFunctions].map((f) => [f.name, f]),
+);
 
 export const coreLibraries: readonly LibraryGenerator[] = [library(x87Functions), library(softfloatFunctions)];

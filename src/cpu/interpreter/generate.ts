@@ -12,7 +12,7 @@ import type { Row } from "../table/row.ts";
 import { REGION_EXIT, REGION_PARAMETERS } from "../translator/region-lowering.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
-import { CoreImports, type LibrarySignature } from "./imports.ts";
+import { CoreImports } from "./imports.ts";
 import { BUDGET, type Frame, HandlerLowering, REGION_RESERVE, status } from "./lowering.ts";
 
 /** Why `run` returned. EIP and BUDGET are stored in every case. */
@@ -36,8 +36,6 @@ export interface GeneratedInterpreter {
   readonly handlerCount: number;
   /** First index of the module's table that regions may use. */
   readonly firstRegionSlot: number;
-  /** Types of the library functions; with regions they are exported under their names. */
-  readonly libraries: ReadonlyMap<string, LibrarySignature>;
 }
 
 /** Adds library functions (floating point …) to the core module before handlers are generated. */
@@ -102,18 +100,16 @@ export const ENTRY_BETWEEN = 1;
 
 const ABORT_STATUS = [op.i32Const, status.fault, op.return];
 
-export function generateInterpreter(
-  rows: readonly Row[],
-  memoryPages: number,
-  libraries: readonly LibraryGenerator[] = [],
-  hasRegions = false,
-): GeneratedInterpreter {
-  const writer = new ModuleWriter(memoryPages);
-  const imports = new CoreImports(writer);
-  const globalRead = writer.global(I32, L.TLB_READ_SUPERVISOR);
-  const globalWrite = writer.global(I32, L.TLB_WRITE_SUPERVISOR);
-  for (const library of libraries) library(writer, imports);
+export interface HandlerNumbers {
+  readonly inline: readonly Variant[];
+  readonly outOfLine: readonly Variant[];
+  readonly handlerCount: number;
+  /** Number in decoded records by number of the layout: special handlers, inline ones, the others. */
+  readonly renumber: Uint16Array;
+}
 
+/** The handlers of a table and their numbers in records. */
+export function numberHandlers(rows: readonly Row[]): HandlerNumbers {
   const { layouts, handlerCount } = layoutRows(rows);
   const variants = layouts.flatMap(variantsOf);
   const inline = variants.filter((v) => v.row.options.hot === true);
@@ -127,6 +123,24 @@ export function generateInterpreter(
   outOfLine.forEach((v, n) => {
     renumber[v.handler] = inlineEnd + n;
   });
+
+  return { inline, outOfLine, handlerCount, renumber };
+}
+
+export function generateInterpreter(
+  rows: readonly Row[],
+  memoryPages: number,
+  libraries: readonly LibraryGenerator[] = [],
+  hasRegions = false,
+): GeneratedInterpreter {
+  const writer = new ModuleWriter(memoryPages);
+  const imports = new CoreImports(writer);
+  const globalRead = writer.global(I32, L.TLB_READ_SUPERVISOR);
+  const globalWrite = writer.global(I32, L.TLB_WRITE_SUPERVISOR);
+  for (const library of libraries) library(writer, imports);
+
+  const { inline, outOfLine, handlerCount, renumber } = numberHandlers(rows);
+  const inlineEnd = handler.first + inline.length;
 
   const functionType = writer.type([I32, I32], [I32]);
   const table = outOfLine.map((v) => {
@@ -526,14 +540,13 @@ export function generateInterpreter(
   writer.define(fill, [], [op.localGet, 0, op.i32Const, 0, op.localGet, 1, 0xfc, 11, 0]);
   writer.exportFunction("fill", fill);
   // Regions call them too.
-  if (hasRegions) for (const name of imports.libraries.keys()) writer.exportFunction(name, imports.library(name));
+  if (hasRegions) for (const name of imports.libraries) writer.exportFunction(name, imports.library(name));
   return {
     bytes: writer.finish(),
     renumber,
     inlineCount: inline.length,
     handlerCount,
     firstRegionSlot: table.length,
-    libraries: imports.libraries,
   };
 }
 

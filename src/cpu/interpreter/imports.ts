@@ -63,7 +63,6 @@ export interface LibrarySignature {
 export class CoreImports {
   readonly #indices = new Map<string, number>();
   readonly #libraries = new Map<string, number>();
-  readonly #signatures = new Map<string, LibrarySignature>();
 
   constructor(writer: ModuleWriter) {
     for (const [name, arity] of Object.entries(helperArity)) {
@@ -79,14 +78,13 @@ export class CoreImports {
     return index;
   }
 
-  addLibrary(name: string, index: number, signature: LibrarySignature): void {
+  addLibrary(name: string, index: number): void {
     this.#libraries.set(name, index);
-    this.#signatures.set(name, signature);
   }
 
-  /** All library functions with their indices and types. */
-  get libraries(): ReadonlyMap<string, LibrarySignature> {
-    return this.#signatures;
+  /** All library functions. */
+  get libraries(): Iterable<string> {
+    return this.#libraries.keys();
   }
 
   library(name: string): number {

@@ -33,7 +33,7 @@ export function library(functions: readonly LibraryFunction[]): LibraryGenerator
   return (writer, imports) => {
     const indices = functions.map((f) => {
       const index = writer.reserve(f.parameters, [f.result]);
-      imports.addLibrary(f.name, index, f);
+      imports.addLibrary(f.name, index);
       return index;
     });
     functions.forEach((f, n) => {

@@ -5,7 +5,7 @@
  */
 import type { Operand, RecordField } from "../decode/operand.ts";
 import { Builder } from "../ir/builder.ts";
-import { type FlagKind, I32, Node, type PendingFlags, pseudo } from "../ir/node.ts";
+import { type FlagKind, I32, Node, type PendingFlags, pseudo, type Statement } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import { op } from "../wasm/opcodes.ts";
 
@@ -32,13 +32,44 @@ export interface RegionInstruction {
     | undefined;
 }
 
+/** What a block does, collected on the way. */
+export interface BlockFacts {
+  /** Bits by register number. */
+  writtenRegisters: number;
+  readRegisters: number;
+  /** It changes the flag locals, on its way or on leaving. */
+  writesFlags: boolean;
+  readonly libraries: Set<string>;
+}
+
 export class RegionBuilder extends Builder {
+  readonly facts: BlockFacts = { writtenRegisters: 0, readRegisters: 0, writesFlags: false, libraries: new Set() };
   instruction!: RegionInstruction;
   /** Units whose availability an earlier instruction of the block has checked. */
   readonly availableUnits = new Set<string>();
   /** Flags not yet written to the flag locals. */
   pending: PendingFlags | undefined;
   #count = 0;
+
+  protected override push(statement: Statement): void {
+    const { facts } = this;
+    switch (statement.kind) {
+      case "let":
+        if (statement.node.op === pseudo.call) facts.libraries.add(statement.node.callee as string);
+        else if (statement.node.op === pseudo.operand) facts.readRegisters |= registerBit(statement.node.operand);
+        break;
+      case "writeOperand":
+        facts.writtenRegisters |= registerBit(statement.operand);
+        break;
+      case "flags":
+        facts.writesFlags = true;
+        break;
+      case "mark":
+        facts.writesFlags ||= statement.site.flags !== undefined;
+        break;
+    }
+    super.push(statement);
+  }
 
   /** Starts the next instruction of the block. */
   begin(instruction: RegionInstruction): void {
@@ -249,4 +280,9 @@ export class RegionBuilder extends Builder {
     }
     return undefined;
   }
+}
+
+function registerBit(operand: Operand | undefined): number {
+  if (operand?.kind !== "fixed") return 0;
+  return 1 << (operand.width === 8 ? operand.index & 3 : operand.index);
 }

@@ -2,15 +2,14 @@
  * Compiles regions: statements of every block from the semantics functions, structure from the control-flow graph, code from
  * both. Several regions share a module, which imports the memory and the library functions they use.
  */
-import type { Decoder } from "../decode/decoder.ts";
+import type { Variant } from "../decode/variants.ts";
 import type { LibrarySignature } from "../interpreter/imports.ts";
 import type { Statement } from "../ir/node.ts";
-import { pseudo } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import { guardUnit } from "../semantics/guard.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { I32, ModuleWriter, pushSigned, pushUnsigned, type WasmType } from "../wasm/writer.ts";
-import { RegionBuilder } from "./region-builder.ts";
+import { type BlockFacts, RegionBuilder } from "./region-builder.ts";
 import {
   DISPATCH,
   EIP,
@@ -23,18 +22,19 @@ import {
   REGION_PARAMETERS,
   RegionLowering,
 } from "./region-lowering.ts";
-import { type Block, type CodeSource, type Shape, ShapeReader } from "./region-shape.ts";
+import type { Block, Shape } from "./region-shape.ts";
 import { Structure } from "./structure.ts";
+import type { VariantTable } from "./variant-table.ts";
 
 /** Jump targets inside a region that control may begin at. */
 const MAX_ENTRIES = 12;
 
-/** What is asked for: the region with its head at an offset of the page with that decode map. */
-export interface RegionRequest {
+/** What is to be compiled, as plain data. */
+export interface RegionJob {
+  readonly shape: Shape;
   readonly head: number;
-  readonly source: CodeSource;
-  /** Decode map of a page relative to the head's, 0 if not known. */
-  mapOf(page: number): number;
+  /** Decode maps of the pages that the shape lies in, by page relative to the head's. */
+  readonly maps: ReadonlyMap<number, number>;
 }
 
 export interface RegionEntry {
@@ -43,11 +43,9 @@ export interface RegionEntry {
   readonly number: number;
 }
 
-/** A region of a compiled module; its function is exported as `r` and its index among the requests. */
+/** A region of a compiled module; its function is exported as `r` and its index among the jobs. */
 export interface CompiledRegion {
-  readonly index: number;
   readonly entries: readonly RegionEntry[];
-  readonly pages: readonly number[];
   readonly instructions: number;
 }
 
@@ -62,41 +60,28 @@ interface Body {
   readonly statements: Statement[];
   readonly count: number;
   readonly isReturn: boolean;
+  readonly facts: BlockFacts;
 }
 
 export class RegionCompiler {
-  readonly #reader: ShapeReader;
+  readonly #variants: VariantTable;
   readonly #memoryPages: number;
   readonly #libraries: ReadonlyMap<string, LibrarySignature>;
 
-  constructor(
-    decoder: Decoder,
-    renumber: Uint16Array,
-    memory: WebAssembly.Memory,
-    libraries: ReadonlyMap<string, LibrarySignature>,
-  ) {
-    this.#reader = new ShapeReader(decoder, renumber, memory);
-    this.#memoryPages = memory.buffer.byteLength / 65536;
+  constructor(variants: VariantTable, memoryPages: number, libraries: ReadonlyMap<string, LibrarySignature>) {
+    this.#variants = variants;
+    this.#memoryPages = memoryPages;
     this.#libraries = libraries;
   }
 
-  /** Compiles what can be translated of the requests; undefined if nothing can. */
-  compile(requests: readonly RegionRequest[]): CompiledModule | undefined {
-    const formed: { index: number; request: RegionRequest; shape: Shape; plan: Plan; bodies: Body[] }[] = [];
+  compile(jobs: readonly RegionJob[]): CompiledModule {
     const libraries = new Set<string>();
-    requests.forEach((request, index) => {
-      const shape = this.#reader.form(request.head, request.source);
-      if (shape === undefined) return;
-      const plan = planRegion(shape, request.head);
-      const bodies = buildBodies(shape, plan);
-      for (const body of bodies) {
-        scan(body.statements, (s) => {
-          if (s.kind === "let" && s.node.op === pseudo.call) libraries.add(s.node.callee as string);
-        });
-      }
-      formed.push({ index, request, shape, plan, bodies });
+    const planned = jobs.map((job) => {
+      const plan = planRegion(this.#variants, job.shape, job.head);
+      const bodies = buildBodies(this.#variants, job.shape, plan);
+      for (const { facts } of bodies) for (const name of facts.libraries) libraries.add(name);
+      return { job, plan, bodies };
     });
-    if (formed.length === 0) return undefined;
     const writer = new ModuleWriter(this.#memoryPages);
     const indices = new Map<string, number>();
     for (const name of libraries) {
@@ -105,10 +90,10 @@ export class RegionCompiler {
       indices.set(name, writer.importFunction(name, signature.parameters, [signature.result]));
     }
     const libraryIndex = (name: string) => indices.get(name) as number;
-    const regions = formed.map(({ index, request, shape, plan, bodies }) => {
+    const regions = planned.map(({ job, plan, bodies }, index) => {
       const run = writer.reserve(REGION_PARAMETERS, [I32]);
       writer.exportFunction(`r${index}`, run);
-      return emitRegion(writer, run, index, request, shape, plan, bodies, libraryIndex);
+      return emitRegion(writer, run, job, plan, bodies, libraryIndex);
     });
     return { bytes: writer.finish(), libraries: [...libraries], regions };
   }
@@ -124,10 +109,10 @@ interface Plan {
   readonly isFlagsLive: readonly boolean[];
 }
 
-function planRegion(shape: Shape, headOffset: number): Plan {
+function planRegion(variants: VariantTable, shape: Shape, headOffset: number): Plan {
   const { blocks } = shape;
   const starts = new Map(blocks.map((block, n) => [block.start, n]));
-  const edges = blocks.map((block) => blockEdges(block, starts, shape.continuations));
+  const edges = blocks.map((block) => blockEdges(variants, block, starts, shape.continuations));
   const head = starts.get(headOffset) as number;
   const entries = chooseEntries(shape, edges, head);
   const isReachable = reachable(edges, entries);
@@ -150,7 +135,7 @@ function planRegion(shape: Shape, headOffset: number): Plan {
     },
   );
   structure.emit();
-  return { edges, entries, isReachable, isFlagsLive: liveFlags(shape, edges, leaves) };
+  return { edges, entries, isReachable, isFlagsLive: liveFlags(variants, shape, edges, leaves) };
 }
 
 function reachable(edges: readonly Edges[], entries: readonly number[]): boolean[] {
@@ -165,17 +150,17 @@ function reachable(edges: readonly Edges[], entries: readonly number[]): boolean
 }
 
 /** Statements of every block. */
-function buildBodies(shape: Shape, plan: Plan): Body[] {
+function buildBodies(variants: VariantTable, shape: Shape, plan: Plan): Body[] {
   return shape.blocks.map((block, n) => {
     const b = new RegionBuilder();
     const last = block.instructions[block.instructions.length - 1];
-    const isReturn = last.variant.row.mnemonic === "ret";
-    if (!plan.isReachable[n]) return { statements: [], count: 0, isReturn };
+    const isReturn = (variants.variant(last.number) as Variant).row.mnemonic === "ret";
+    if (!plan.isReachable[n]) return { statements: [], count: 0, isReturn, facts: b.facts };
     const isLive = plan.isFlagsLive[n];
     for (const decoded of block.instructions) {
-      const { row, instruction } = decoded.variant;
+      const { row, instruction } = variants.variant(decoded.number) as Variant;
       b.begin(decoded);
-      b.changesFlagsConditionally = decoded.traits.changesFlagsConditionally;
+      b.changesFlagsConditionally = variants.traits(decoded.number).changesFlagsConditionally;
       const isTransfer = row.options.ends === true || row.options.branches === true;
       if (instruction.repeat !== 0) b.settleFlags();
       else if (decoded === last && isTransfer) {
@@ -189,7 +174,7 @@ function buildBodies(shape: Shape, plan: Plan): Body[] {
       if (decoded === last && isTransfer) b.pending = undefined;
     }
     if (isLive) b.settleFlags();
-    return { statements: b.statements, count: b.instructions, isReturn };
+    return { statements: b.statements, count: b.instructions, isReturn, facts: b.facts };
   });
 }
 
@@ -199,7 +184,12 @@ interface Edges {
   readonly leaves: boolean;
 }
 
-function blockEdges(block: Block, starts: ReadonlyMap<number, number>, continuations: readonly number[]): Edges {
+function blockEdges(
+  variants: VariantTable,
+  block: Block,
+  starts: ReadonlyMap<number, number>,
+  continuations: readonly number[],
+): Edges {
   const inside: number[] = [];
   let leaves = false;
   const to = (offset: number): void => {
@@ -208,7 +198,7 @@ function blockEdges(block: Block, starts: ReadonlyMap<number, number>, continuat
     else if (!inside.includes(target)) inside.push(target);
   };
   const last = block.instructions[block.instructions.length - 1];
-  const { row, instruction } = last.variant;
+  const { row, instruction } = variants.variant(last.number) as Variant;
   const next = last.offset + last.length;
   if (instruction.repeat !== 0) to(last.offset);
   if (row.operands[0]?.[0] === "J") {
@@ -223,10 +213,16 @@ function blockEdges(block: Block, starts: ReadonlyMap<number, number>, continuat
   return { inside, leaves };
 }
 
-function liveFlags(shape: Shape, edges: readonly Edges[], leaves: readonly boolean[]): boolean[] {
+function liveFlags(
+  variants: VariantTable,
+  shape: Shape,
+  edges: readonly Edges[],
+  leaves: readonly boolean[],
+): boolean[] {
   // What a block does to flags that are live behind it: reads or may leave before it overwrites, overwrites, or passes on.
   const needs = shape.blocks.map((block) => {
-    for (const { traits } of block.instructions) {
+    for (const { number } of block.instructions) {
+      const traits = variants.traits(number);
       if (traits.readsFlags || traits.mayLeave) return true;
       if (traits.writesFlags) return false;
     }
@@ -247,9 +243,7 @@ function liveFlags(shape: Shape, edges: readonly Edges[], leaves: readonly boole
 function emitRegion(
   writer: ModuleWriter,
   run: number,
-  index: number,
-  request: RegionRequest,
-  shape: Shape,
+  { shape, head, maps }: RegionJob,
   plan: Plan,
   bodies: readonly Body[],
   libraryIndex: (name: string) => number,
@@ -259,16 +253,10 @@ function emitRegion(
   let dirty = 0;
   let used = 0;
   let writesFlags = false;
-  const register = (operand: { width: number; index: number }) =>
-    1 << (operand.width === 8 ? operand.index & 3 : operand.index);
-  for (const { statements } of bodies) {
-    scan(statements, (s) => {
-      if (s.kind === "flags") writesFlags = true;
-      else if (s.kind === "mark" && s.site.flags !== undefined) writesFlags = true;
-      else if (s.kind === "writeOperand" && s.operand.kind === "fixed") dirty |= register(s.operand);
-      else if (s.kind === "let" && s.node.op === pseudo.operand && s.node.operand?.kind === "fixed")
-        used |= register(s.node.operand);
-    });
+  for (const { facts } of bodies) {
+    dirty |= facts.writtenRegisters;
+    used |= facts.readRegisters;
+    writesFlags ||= facts.writesFlags;
   }
   const entryBlocks = plan.entries;
   const locals: WasmType[] = [...FIXED_LOCALS];
@@ -297,7 +285,7 @@ function emitRegion(
     pushSigned(code, offset);
     code.push(op.i32Sub, op.localSet, PAGE);
   };
-  setPage(request.head);
+  setPage(head);
   if (entryBlocks.length > 1) {
     code.push(op.localGet, DISPATCH, op.if, EMPTY);
     entryBlocks.slice(1).forEach((block, n) => {
@@ -317,7 +305,7 @@ function emitRegion(
       blockAt: (offset) => starts.get(offset) ?? -1,
       plan: (block) => structure.edge(block),
       pagesOf: (block) => blocks[block].pages,
-      mapOf: (page) => request.mapOf(page),
+      mapOf: (page) => maps.get(page) as number,
       continuations: shape.continuations,
     },
     libraryIndex,
@@ -349,11 +337,8 @@ function emitRegion(
   code.push(op.unreachable);
   lowering.closeExits(dirty, writesFlags);
   writer.define(run, locals, code);
-  const pages = [...new Set(blocks.flatMap((block) => block.pages))];
   return {
-    index,
     entries: entryBlocks.map((block, number) => ({ offset: blocks[block].start, number })),
-    pages,
     instructions: bodies.reduce((sum, body) => sum + body.count, 0),
   };
 }
@@ -385,14 +370,4 @@ function load(code: number[], opcode: number, offset: number, local: number): vo
   pushUnsigned(code, offset);
   code.push(op.localSet);
   pushUnsigned(code, local);
-}
-
-function scan(statements: readonly Statement[], visit: (s: Statement) => void): void {
-  for (const s of statements) {
-    visit(s);
-    if (s.kind === "if") {
-      scan(s.whenTrue, visit);
-      scan(s.whenFalse, visit);
-    } else if (s.kind === "loop") scan(s.body, visit);
-  }
 }

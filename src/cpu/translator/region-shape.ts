@@ -3,34 +3,20 @@
  * of instructions, in blocks. Addresses are offsets from the start of the head's page. Pages other than the head's
  * are entered only where the code TLB knows them, so that forming a region touches no page table.
  */
-import type { Decoder } from "../decode/decoder.ts";
 import * as R from "../decode/records.ts";
-import { handler, type Variant, variantsOf } from "../decode/variants.ts";
-import { buildVariant } from "../interpreter/generate.ts";
-import type { Node, Statement } from "../ir/node.ts";
-import { pseudo } from "../ir/node.ts";
-import * as L from "../layout.ts";
+import { handler, type Variant } from "../decode/variants.ts";
 import type { RegionInstruction } from "./region-builder.ts";
+import type { VariantTable } from "./variant-table.ts";
 
 /** The interpreter's reserve (REGION_RESERVE) must cover the longest way through a region without a jump back. */
 export const MAX_INSTRUCTIONS = 240;
 /** Callers' continuations that returns are compared with. */
 export const MAX_CONTINUATIONS = 8;
 
-/** What the statements of a variant say about it. */
-export interface Traits {
-  readonly isTranslatable: boolean;
-  readonly changesFlagsConditionally: boolean;
-  readonly readsFlags: boolean;
-  /** All six, whatever they were. */
-  readonly writesFlags: boolean;
-  /** It may leave the region before it has done anything: a memory access, a check. */
-  readonly mayLeave: boolean;
-}
-
+/** Plain data, so that shapes can go to another thread. */
 export interface Decoded extends RegionInstruction {
-  readonly variant: Variant;
-  readonly traits: Traits;
+  /** Handler number of the record. */
+  readonly number: number;
   readonly isCrossing: boolean;
 }
 
@@ -63,19 +49,16 @@ export interface CodeSource {
 }
 
 export class ShapeReader {
-  readonly #variants: (Variant | undefined)[] = [];
-  readonly #traits: (Traits | undefined)[] = [];
+  readonly #variants: VariantTable;
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
 
-  constructor(decoder: Decoder, renumber: Uint16Array, memory: WebAssembly.Memory) {
+  constructor(variants: VariantTable, memory: WebAssembly.Memory) {
+    this.#variants = variants;
     this.#u8 = new Uint8Array(memory.buffer);
     this.#u16 = new Uint16Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
-    for (const layout of decoder.layouts) {
-      for (const variant of variantsOf(layout)) this.#variants[renumber[variant.handler]] = variant;
-    }
   }
 
   /** Undefined if the head itself cannot be translated. */
@@ -91,8 +74,9 @@ export class ShapeReader {
         const decoded = this.#read(source.recordAt(offset), offset);
         if (decoded === undefined) break;
         instructions.set(offset, decoded);
-        const { options, operands, mnemonic } = decoded.variant.row;
-        const { width, repeat } = decoded.variant.instruction;
+        const { row, instruction } = this.#variants.variant(decoded.number) as Variant;
+        const { options, operands, mnemonic } = row;
+        const { width, repeat } = instruction;
         const next = offset + decoded.length;
         // Repetitions go round through their own start.
         if (repeat !== 0) {
@@ -140,7 +124,7 @@ export class ShapeReader {
         block.instructions.push(decoded);
         offset += decoded.length;
         block.end = offset;
-        if (decoded.variant.row.options.ends) {
+        if (this.#variants.variant(decoded.number)?.row.options.ends) {
           block.fallsThrough = false;
           break;
         }
@@ -154,36 +138,6 @@ export class ShapeReader {
       continuations: continuations.filter(isBlock),
       outerContinuations: outerContinuations.filter(isBlock),
     };
-  }
-
-  #traitsOf(number: number, variant: Variant): Traits {
-    let traits = this.#traits[number];
-    if (traits === undefined) {
-      const found = {
-        isPlain: true,
-        isDirectionFlag: variant.row.mnemonic === "cld" || variant.row.mnemonic === "std",
-        conditionalFlags: false,
-        readsFlags: false,
-        writesFlags: false,
-        mayLeave:
-          variant.row.options.unit !== undefined || variant.instruction.operands.some((o) => o.kind === "memory"),
-      };
-      inspect(buildVariant(variant).statements, 0, found);
-      const { operands, isFlat } = variant.instruction;
-      traits = {
-        isTranslatable:
-          found.isPlain &&
-          isFlat &&
-          variant.row.options.unit !== "fxsave" &&
-          operands.every((o) => o.kind !== "segment" && o.kind !== "control" && o.kind !== "debug"),
-        changesFlagsConditionally: found.conditionalFlags,
-        readsFlags: found.readsFlags || found.conditionalFlags,
-        writesFlags: found.writesFlags,
-        mayLeave: found.mayLeave,
-      };
-      this.#traits[number] = traits;
-    }
-    return traits;
   }
 
   #read(record: number, offset: number): Decoded | undefined {
@@ -205,10 +159,7 @@ export class ShapeReader {
       at += R.RECORD_BYTES;
     }
     const number = this.#u16[at >> 1];
-    const variant = this.#variants[number];
-    if (variant === undefined) return undefined;
-    const traits = this.#traitsOf(number, variant);
-    if (!traits.isTranslatable) return undefined;
+    if (this.#variants.variant(number) === undefined || !this.#variants.traits(number).isTranslatable) return undefined;
     const length = this.#u8[at + R.RECORD_LENGTH];
     return {
       offset,
@@ -219,59 +170,8 @@ export class ShapeReader {
       displacement: this.#i32[(at + R.RECORD_DISPLACEMENT) >> 2],
       immediate: this.#i32[(at + R.RECORD_IMMEDIATE) >> 2],
       addressing,
-      variant,
-      traits,
+      number,
       isCrossing: (offset & 4095) + length > 4096,
     };
-  }
-}
-
-interface Found {
-  isPlain: boolean;
-  readonly isDirectionFlag: boolean;
-  conditionalFlags: boolean;
-  readsFlags: boolean;
-  writesFlags: boolean;
-  mayLeave: boolean;
-}
-
-function inspect(statements: readonly Statement[], depth: number, found: Found): void {
-  const look = (node: Node): void => {
-    if (node.op === pseudo.stateLoad && node.imm >= L.FLAGS_RESULT && node.imm <= L.FLAGS_CARRY)
-      found.readsFlags = true;
-    if (node.op === pseudo.guestLoad || node.op === pseudo.segmented || node.op === pseudo.address)
-      found.mayLeave = true;
-  };
-  for (const s of statements) {
-    switch (s.kind) {
-      case "let":
-        look(s.node);
-        break;
-      case "stateStore":
-        // Mode, segments and control registers are the engine's business; of the system flags only DF is not.
-        if (s.offset === L.EFLAGS_SYSTEM) found.isPlain &&= found.isDirectionFlag;
-        else if (s.offset < L.X87 || (s.offset >= L.MSR_FILE && s.offset < L.SCRATCH)) found.isPlain = false;
-        break;
-      case "helper":
-        found.mayLeave = true;
-        if (depth === 0 || s.isEnding) found.isPlain = false;
-        break;
-      case "guestStore":
-      case "fault":
-        found.mayLeave = true;
-        break;
-      case "flags":
-        if (depth > 0) found.conditionalFlags = true;
-        else if (s.result !== undefined && s.carry !== undefined) found.writesFlags = true;
-        break;
-      case "if":
-        inspect(s.whenTrue, depth + 1, found);
-        inspect(s.whenFalse, depth + 1, found);
-        break;
-      case "loop":
-        found.mayLeave = true;
-        inspect(s.body, depth + 1, found);
-        break;
-    }
   }
 }

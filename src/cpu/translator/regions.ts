@@ -1,21 +1,27 @@
 /**
- * The regions in the core module's table: what is asked for is collected and compiled together; entries stand in the decode maps;
- * a region goes when one of its frames changes, when decoded code is dropped, or as the oldest when there are too many.
+ * The regions in the core module's table: what is wanted is collected, given its shape and handed to the compile service; entries stand
+ * in the decode maps. A region goes when one of its frames changes, when decoded code is dropped, or as the oldest when
+ * there are too many. What changes while a region is being compiled voids it.
  */
 import * as L from "../layout.ts";
-import type { CompiledRegion, RegionCompiler, RegionRequest } from "./region-compiler.ts";
+import type { CompileResult, CompileService } from "./compile-service.ts";
+import type { CompiledRegion, RegionJob } from "./region-compiler.ts";
+import type { CodeSource, ShapeReader } from "./region-shape.ts";
 
 /** Budgets that a request waits for others. */
 const TICKS = 8;
+/** Jobs in the service's hands at once. */
+const MAX_JOBS = 2;
+const MAX_BATCH = 48;
 
 interface FunctionTable {
   set(index: number, value: unknown): void;
 }
 
 /** A decode map's entry that leads into a region: table slot and dispatch number. */
-export const entryValue = (slot: number, number: number): number => (number << 16) | (slot << 1) | 1;
+const entryValue = (slot: number, number: number): number => (number << 16) | (slot << 1) | 1;
 /** Table slots that an entry can name. */
-export const MAX_SLOT = 0x7fff;
+const MAX_SLOT = 0x7fff;
 
 /** Where a region is wanted. */
 export interface Wanted {
@@ -28,9 +34,27 @@ export interface Wanted {
 }
 
 /** What the code around a head looks like now. */
-export interface OpenRequest extends RegionRequest {
-  /** Frame of a page relative to the head's, known while `mapOf` is not 0. */
+export interface OpenRequest {
+  readonly head: number;
+  readonly source: CodeSource;
+  /** Decode map of a page relative to the head's, 0 if not known. */
+  mapOf(page: number): number;
+  /** Its frame, known while `mapOf` is not 0. */
   frameOf(page: number): number;
+}
+
+/** What the engine does for its regions. */
+export interface RegionsOwner {
+  /** Undefined if the head is not there (any more). */
+  openRegion(wanted: Wanted): OpenRequest | undefined;
+  /** The head may be asked for again. */
+  resetCounter(map: number, head: number): void;
+}
+
+interface Pending {
+  readonly job: RegionJob;
+  readonly frames: readonly number[];
+  isVoid: boolean;
 }
 
 interface Region {
@@ -38,7 +62,6 @@ interface Region {
   readonly frames: readonly number[];
   /** Indices (32-bit words) of its entries in decode maps. */
   readonly entries: readonly number[];
-  readonly bytes: number;
 }
 
 export interface RegionStatistics {
@@ -46,6 +69,7 @@ export interface RegionStatistics {
   compiled: number;
   modules: number;
   refused: number;
+  voided: number;
   dropped: number;
   evicted: number;
   instructions: number;
@@ -56,15 +80,24 @@ export interface RegionStatistics {
 export interface RegionLimits {
   /** Regions kept at once. */
   readonly regions?: number;
-  /** Requests that are compiled together. */
+  /** Requests that are compiled together at the least, unless they have waited long. */
   readonly batch?: number;
 }
 
+export interface RegionsOptions {
+  readonly reader: ShapeReader;
+  readonly service: CompileService;
+  readonly memory: WebAssembly.Memory;
+  readonly table: FunctionTable;
+  readonly firstSlot: number;
+  readonly slots: number;
+  readonly library: (name: string) => unknown;
+  readonly owner: RegionsOwner;
+  readonly limits?: RegionLimits;
+}
+
 export class Regions {
-  readonly #compiler: RegionCompiler;
-  readonly #memory: WebAssembly.Memory;
-  readonly #table: FunctionTable;
-  readonly #library: (name: string) => unknown;
+  readonly #options: RegionsOptions;
   readonly #i32: Int32Array;
   readonly #free: number[] = [];
   readonly #byFrame = new Map<number, Set<Region>>();
@@ -72,9 +105,10 @@ export class Regions {
   readonly #all = new Set<Region>();
   readonly #limit: number;
   readonly #batch: number;
+  readonly #pending = new Map<number, readonly Pending[]>();
   #queue: Wanted[] = [];
   #ticks = 0;
-  readonly #open: (wanted: Wanted) => OpenRequest | undefined;
+  #nextJob = 1;
   /** Counts the times that everything was dropped. */
   #generation = 0;
   readonly statistics: RegionStatistics = {
@@ -82,6 +116,7 @@ export class Regions {
     compiled: 0,
     modules: 0,
     refused: 0,
+    voided: 0,
     dropped: 0,
     evicted: 0,
     instructions: 0,
@@ -89,91 +124,99 @@ export class Regions {
     compileMs: 0,
   };
 
-  constructor(
-    compiler: RegionCompiler,
-    memory: WebAssembly.Memory,
-    table: FunctionTable,
-    firstSlot: number,
-    slots: number,
-    library: (name: string) => unknown,
-    open: (wanted: Wanted) => OpenRequest | undefined,
-    limits: RegionLimits = {},
-  ) {
-    this.#compiler = compiler;
-    this.#memory = memory;
-    this.#table = table;
-    this.#library = library;
-    this.#open = open;
+  constructor(options: RegionsOptions) {
+    const { memory, firstSlot, slots, limits = {} } = options;
+    this.#options = options;
     this.#i32 = new Int32Array(memory.buffer);
     const count = Math.min(slots, MAX_SLOT - firstSlot);
     for (let n = count - 1; n >= 0; n--) this.#free.push(firstSlot + n);
-    this.#limit = Math.min(limits.regions ?? count, count);
+    this.#limit = Math.max(1, Math.min(limits.regions ?? count, count));
     this.#batch = limits.batch ?? 16;
   }
 
   /** Remembers a request; compiles when enough have come together. */
   request(wanted: Wanted): void {
     this.#queue.push(wanted);
-    if (this.#queue.length >= this.#batch) this.flush();
+    if (this.#queue.length >= this.#batch) this.#submit();
   }
 
-  /** Called now and then: compiles what has waited for others long enough. */
+  /** Called between budgets: takes what has been compiled, and asks for what has waited for others long enough. */
   tick(): void {
-    if (this.#queue.length > 0 && ++this.#ticks >= TICKS) this.flush();
+    if (this.#pending.size > 0) this.#take();
+    if (this.#queue.length > 0 && ++this.#ticks >= TICKS) this.#submit();
   }
 
-  /** Compiles what is waiting. */
-  flush(): void {
-    const queue = this.#queue;
-    this.#queue = [];
+  #submit(): void {
     this.#ticks = 0;
-    const requests: OpenRequest[] = [];
-    for (const wanted of queue) {
-      const request = this.#open(wanted);
-      if (request !== undefined) requests.push(request);
-    }
-    if (requests.length === 0) return;
+    if (this.#pending.size >= MAX_JOBS) return;
+    const { service, reader, owner } = this.#options;
+    const pending: Pending[] = [];
     const generation = this.#generation;
-    const { statistics } = this;
-    const startedAt = performance.now();
-    const module = this.#compiler.compile(requests);
-    statistics.refused += requests.length - (module?.regions.length ?? 0);
-    // Decoding for them may have dropped all that was decoded.
-    if (module !== undefined && generation === this.#generation) {
-      const env: Record<string, unknown> = { memory: this.#memory };
-      for (const name of module.libraries) env[name] = this.#library(name);
-      const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), {
-        env: env as Record<string, WebAssembly.Memory>,
-      });
-      statistics.modules++;
-      statistics.moduleBytes += module.bytes.length;
-      for (const region of module.regions) {
-        this.#install(requests[region.index], region, instance.exports[`r${region.index}`], module.bytes.length);
+    for (const wanted of this.#queue.splice(0, MAX_BATCH)) {
+      const request = owner.openRegion(wanted);
+      if (request === undefined) continue;
+      const shape = reader.form(request.head, request.source);
+      // Decoding for it may have dropped all that was decoded, shapes included.
+      if (generation !== this.#generation) return;
+      if (shape === undefined) {
+        this.statistics.refused++;
+        continue;
+      }
+      const pages = [...new Set(shape.blocks.flatMap((block) => block.pages))];
+      const maps = new Map(pages.map((page) => [page, request.mapOf(page)]));
+      const frames = pages.map((page) => request.frameOf(page));
+      pending.push({ job: { shape, head: request.head, maps }, frames, isVoid: false });
+    }
+    if (pending.length === 0) return;
+    const id = this.#nextJob++;
+    this.#pending.set(id, pending);
+    service.submit({ id, regions: pending.map(({ job }) => job) });
+    this.#take();
+  }
+
+  #take(): void {
+    const { service, memory, library } = this.#options;
+    for (let result = service.take(); result !== undefined; result = service.take()) {
+      const pending = this.#pending.get(result.id) ?? [];
+      this.#pending.delete(result.id);
+      this.#count(result);
+      if (pending.every(({ isVoid }) => isVoid)) continue;
+      const env: Record<string, unknown> = { memory };
+      for (const name of result.libraries) env[name] = library(name);
+      const instance = new WebAssembly.Instance(result.module, { env: env as Record<string, WebAssembly.Memory> });
+      for (const [n, entry] of pending.entries()) {
+        if (!entry.isVoid) this.#install(entry, result.regions[n], instance.exports[`r${n}`]);
       }
     }
-    statistics.compileMs += performance.now() - startedAt;
   }
 
-  #install(request: OpenRequest, compiled: CompiledRegion, run: unknown, bytes: number): void {
+  #count(result: CompileResult): void {
+    const { statistics } = this;
+    statistics.modules++;
+    statistics.moduleBytes += result.moduleBytes;
+    statistics.compileMs += result.compileMs;
+  }
+
+  #install({ job, frames }: Pending, compiled: CompiledRegion, run: unknown): void {
+    const { table } = this.#options;
     while (this.#all.size >= this.#limit) {
       const [oldest] = this.#all;
       this.#remove(oldest);
       this.statistics.evicted++;
     }
     const slot = this.#free.pop() as number;
-    this.#table.set(slot, run);
+    table.set(slot, run);
     const entries: number[] = [];
     for (const { offset, number } of compiled.entries) {
-      const map = request.mapOf(offset >> 12);
+      const map = job.maps.get(offset >> 12) as number;
       const at = (map >> 2) + (offset & 4095);
       const record = this.#i32[at];
-      if (map === 0 || record === 0 || (record & 1) !== 0) continue;
+      if (record === 0 || (record & 1) !== 0) continue;
       this.#i32[at + (L.MAP_ORIGINALS >> 2)] = record;
       this.#i32[at] = entryValue(slot, number);
       entries.push(at);
     }
-    const frames = compiled.pages.map((page) => request.frameOf(page));
-    const region: Region = { slot, frames, entries, bytes };
+    const region: Region = { slot, frames, entries };
     this.#all.add(region);
     for (const frame of frames) {
       let list = this.#byFrame.get(frame);
@@ -193,6 +236,15 @@ export class Regions {
     // Requests speak of decoded code that may be gone.
     this.#queue = gpaPage < 0 ? [] : this.#queue.filter((wanted) => wanted.gpaPage !== gpaPage);
     if (gpaPage < 0) this.#generation++;
+    for (const list of this.#pending.values()) {
+      for (const pending of list) {
+        if (pending.isVoid || (gpaPage >= 0 && !pending.frames.includes(gpaPage))) continue;
+        pending.isVoid = true;
+        this.statistics.voided++;
+        // Its head's page may have stayed as it was.
+        if (gpaPage >= 0) this.#options.owner.resetCounter(pending.job.maps.get(0) as number, pending.job.head);
+      }
+    }
     const list = gpaPage < 0 ? this.#all : this.#byFrame.get(gpaPage);
     if (list === undefined) return;
     for (const region of [...list]) {
@@ -211,7 +263,7 @@ export class Regions {
     for (const at of region.entries) {
       if ((this.#i32[at] & 1) !== 0) this.#i32[at] = this.#i32[at + (L.MAP_ORIGINALS >> 2)];
     }
-    this.#table.set(region.slot, null);
+    this.#options.table.set(region.slot, null);
     this.#free.push(region.slot);
     this.statistics.regions = this.#all.size;
   }

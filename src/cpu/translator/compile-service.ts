@@ -1,0 +1,74 @@
+/**
+ * Where regions are compiled: on the thread that asks, or on one of its own that works beside the machine's (vm/). The guest never
+ * waits for what is compiled elsewhere: results are taken when they are there.
+ */
+import { librarySignatures } from "../fpu/libraries.ts";
+import type { Row } from "../table/row.ts";
+import { type CompiledRegion, RegionCompiler, type RegionJob } from "./region-compiler.ts";
+import { VariantTable } from "./variant-table.ts";
+
+/** Regions for one module; can be sent between threads. */
+export interface CompileJob {
+  readonly id: number;
+  readonly regions: readonly RegionJob[];
+}
+
+export interface CompileResult {
+  readonly id: number;
+  readonly module: WebAssembly.Module;
+  readonly moduleBytes: number;
+  /** Library functions that the module imports. */
+  readonly libraries: readonly string[];
+  /** In the order of the job. */
+  readonly regions: readonly CompiledRegion[];
+  readonly compileMs: number;
+}
+
+export interface CompileService {
+  submit(job: CompileJob): void;
+  /** The next result that is there. */
+  take(): CompileResult | undefined;
+}
+
+/** Turns jobs into modules. */
+export class JobCompiler {
+  readonly #compiler: RegionCompiler;
+
+  constructor(variants: VariantTable, memoryPages: number) {
+    this.#compiler = new RegionCompiler(variants, memoryPages, librarySignatures);
+  }
+
+  static forRows(rows: readonly Row[], memoryPages: number): JobCompiler {
+    return new JobCompiler(new VariantTable(rows), memoryPages);
+  }
+
+  compile({ id, regions }: CompileJob): CompileResult {
+    const startedAtMs = performance.now();
+    const compiled = this.#compiler.compile(regions);
+    const module = new WebAssembly.Module(compiled.bytes);
+    return {
+      id,
+      module,
+      moduleBytes: compiled.bytes.length,
+      libraries: compiled.libraries,
+      regions: compiled.regions,
+      compileMs: performance.now() - startedAtMs,
+    };
+  }
+}
+
+/** Compiles when asked, on the asking thread. */
+export class SynchronousCompileService implements CompileService {
+  readonly #compiler: JobCompiler;
+  readonly #results: CompileResult[] = [];
+
+  constructor(compiler: JobCompiler) {
+    this.#compiler = compiler;
+  }
+  submit(job: CompileJob): void {
+    this.#results.push(this.#compiler.compile(job));
+  }
+  take(): CompileResult | undefined {
+    return this.#results.shift();
+  }
+}
