@@ -167,7 +167,7 @@ async function measure(command: CommandLine, bytes: number): Promise<Record<stri
 
 async function main(): Promise<void> {
   const media = await linuxGuest({ modules });
-  const folder = mkdtempSync(join(tmpdir(), "anneau-bench-"));
+  const folder = mkdtempSync(join(tmpdir(), "anneau-network-"));
   try {
     const initrd = join(folder, "initrd.gz");
     copyFileSync(join(media, "initrd.gz"), initrd);

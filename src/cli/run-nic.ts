@@ -1,13 +1,15 @@
 /**
  * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME`,
  * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
- * (from 127.0.0.1 unless said otherwise), `trace=FILE`.
+ * (from 127.0.0.1 unless said otherwise), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
+ * milliseconds each way).
  */
 import { resolve } from "node:path";
 import { configurationFolder } from "../config/folders.ts";
 import type { NicDescription } from "../config/machine-spec.ts";
 import { newMacAddress, parseForwarding } from "../config/network-settings.ts";
 import type { NicAttachment } from "../config/nic-attachments.ts";
+import { parseWireFaults, type WireFaults } from "../config/wire-faults.ts";
 import { defaultNatConfig, type ForwardingRule } from "../net/nat-config.ts";
 import { type NicSpec, nicModels } from "../spec/machine-spec.ts";
 import { UsageError } from "./errors.ts";
@@ -28,6 +30,7 @@ export function parseRunNic(text: string, slot: number): RunNic {
   let cableConnected = true;
   let localhostReachable = false;
   let traceFile: string | undefined;
+  let wire: WireFaults | undefined;
   const forwarding: ForwardingRule[] = [];
   for (const word of words) {
     const equals = word.indexOf("=");
@@ -60,6 +63,10 @@ export function parseRunNic(text: string, slot: number): RunNic {
         if (value === "") throw bad("trace names a file");
         traceFile = resolve(value);
         break;
+      case "wire":
+        wire = parseWireFaults(value);
+        if (wire === undefined) throw bad("wire is LOSS%:REORDER%:DELAYMS[:SEED]");
+        break;
       default:
         throw bad(`there is no '${name}'`);
     }
@@ -69,7 +76,7 @@ export function parseRunNic(text: string, slot: number): RunNic {
   if (attachment === undefined) throw bad("net is nat, null or intnet:NAME");
   return {
     spec: { slot, model, macAddress, cableConnected },
-    description: { slot, attachment, macAddress, cableConnected, traceFile },
+    description: { slot, attachment, macAddress, cableConnected, traceFile, wire },
   };
 }
 

@@ -21,6 +21,7 @@ import { ResultError } from "./result-codes.ts";
 import { type Attachment, attachmentsOf, controllersOf } from "./storage-settings.ts";
 import { AUDIO_FILE_KEY, carriedOut, type SupportReport, supportOf } from "./support.ts";
 import type { VboxFile } from "./vbox-file.ts";
+import type { WireFaults } from "./wire-faults.ts";
 
 /** An image for a drive. */
 export interface MediumDescription {
@@ -50,6 +51,8 @@ export interface NicDescription {
   readonly cableConnected: boolean;
   /** Absolute path of the trace, if it is on. */
   readonly traceFile: string | undefined;
+  /** What the wire between card and network does to frames; undefined: nothing. */
+  readonly wire?: WireFaults;
 }
 
 export interface MachineDescription {

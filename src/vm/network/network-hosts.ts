@@ -6,6 +6,7 @@ import type { NicDescription } from "../../config/machine-spec.ts";
 import type { NicAttachment } from "../../config/nic-attachments.ts";
 import type { NatNetwork } from "../../net/nat-network.ts";
 import type { MachineThreadClient } from "../machine-thread-client.ts";
+import { overBadWire } from "./bad-wire.ts";
 import { NicHost } from "./nic-host.ts";
 import { PcapTrace } from "./pcap-trace.ts";
 import { NatPlug, plugFor } from "./plugs.ts";
@@ -31,9 +32,10 @@ export class NetworkHosts {
   static async open(nics: readonly NicDescription[], log: Logger): Promise<NetworkHosts> {
     const network = new NetworkHosts(nics, log);
     try {
-      for (const [i, { slot, attachment, macAddress, traceFile }] of nics.entries()) {
+      for (const [i, { slot, attachment, macAddress, traceFile, wire }] of nics.entries()) {
         if (traceFile !== undefined) network.trace(slot, traceFile);
-        await network.hosts[i].connect(plugFor(attachment, macAddress, log));
+        const make = plugFor(attachment, macAddress, log);
+        await network.hosts[i].connect(make && wire ? overBadWire(make, wire) : make);
       }
     } catch (error) {
       network.close();
