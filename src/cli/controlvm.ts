@@ -13,7 +13,7 @@ import { limits } from "../spec/machine-spec.ts";
 import type { Command, Terminal } from "./command.ts";
 import { adapterVerb, networkUsage } from "./controlvm-network.ts";
 import { CommandError, UsageError } from "./errors.ts";
-import { asResultError, connect, findRunning, type RunningMachine } from "./live-machine.ts";
+import { asResultError, connect, findRunning, type RunningMachine, requestPatienceMs } from "./live-machine.ts";
 import { parseOnOff } from "./options.ts";
 import { withProgress } from "./progress.ts";
 
@@ -203,7 +203,7 @@ const unavailable =
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await connect(uuid);
+      return await connect(uuid, requestPatienceMs);
     } catch (error) {
       if (attempt >= 50 || sessionOf(settingsPath).kind !== "alive") throw error;
       await sleep(100);

@@ -4,7 +4,7 @@ import type { ControlClient } from "../control/client.ts";
 import type { CounterTree } from "../device-api/counters.ts";
 import { type Command, noneLeft, type Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
-import { asResultError, connect, findRunning } from "./live-machine.ts";
+import { asResultError, connect, findRunning, requestPatienceMs } from "./live-machine.ts";
 import { option, type ParsedArguments, parseArguments } from "./options.ts";
 
 const dumpPatienceMs = 600_000;
@@ -100,7 +100,7 @@ export const command: Command = {
     }
     const parsed = parseArguments(rest, verbs[verb].options);
     const { uuid } = await findRunning(id);
-    const client = await connect(uuid);
+    const client = await connect(uuid, requestPatienceMs);
     try {
       await verbs[verb].run(client, parsed, terminal);
     } catch (error) {

@@ -13,15 +13,18 @@ import { CommandError } from "./errors.ts";
 /** The reply to the control protocol's `status`. */
 export type LiveStatus = MachineStatus;
 
-const patienceMs = 3000;
+/** A host under load may let the process wait for its turn. */
+const patienceMs = 10_000;
+/** Who wants something done waits longer than who wants to know. */
+export const requestPatienceMs = 60_000;
 
 /** Connects to the process that runs the VM. Rejects when there is none. */
-export async function connect(uuid: string): Promise<ControlClient> {
+export async function connect(uuid: string, requestMs = patienceMs): Promise<ControlClient> {
   const [{ connectToMachine }, { socketPathOf }] = await Promise.all([
     import("../control/client.ts"),
     import("../control/socket-path.ts"),
   ]);
-  return connectToMachine(socketPathOf(uuid), patienceMs);
+  return connectToMachine(socketPathOf(uuid), patienceMs, requestMs);
 }
 
 /** Asks the VM process; undefined when none runs the VM or it does not answer. */

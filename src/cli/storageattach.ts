@@ -135,9 +135,9 @@ async function changeMediumOfRunning(vbox: VboxFile, parsed: ParsedArguments): P
     controller.bus.name === "floppy"
       ? ({ bus: "floppy", device: drive } as const)
       : ({ bus: "ide", port: port === 0 ? 0 : 1, device: drive } as const);
-  const { asResultError, connect } = await import("./live-machine.ts");
+  const { asResultError, connect, requestPatienceMs } = await import("./live-machine.ts");
   try {
-    const client = await connect(vbox.uuid);
+    const client = await connect(vbox.uuid, requestPatienceMs);
     try {
       await client.request("mediumchange", { place, path: opened?.location, format: opened && "RAW" });
     } finally {

@@ -25,8 +25,15 @@ export interface ControlClient {
   close(): void;
 }
 
-/** Connects to a VM process; ControlError if none listens there or it takes longer than `patienceMs`. */
-export async function connectToMachine(socketPath: string, patienceMs = 5000): Promise<ControlClient> {
+/**
+ * Connects to a VM process; ControlError if none listens there or it takes longer than `patienceMs`. Requests that do not say
+ * otherwise wait `requestMs` for their answer.
+ */
+export async function connectToMachine(
+  socketPath: string,
+  patienceMs = 5000,
+  requestMs = patienceMs,
+): Promise<ControlClient> {
   const socket = connect(socketPath);
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -43,7 +50,7 @@ export async function connectToMachine(socketPath: string, patienceMs = 5000): P
       reject(new ControlError(`no VM process answers on '${socketPath}' (${error.code})`, undefined, { cause: error }));
     });
   });
-  return new SocketClient(socket, patienceMs);
+  return new SocketClient(socket, requestMs);
 }
 
 interface Pending {
