@@ -1,11 +1,20 @@
-/** controlvm's verbs for one network adapter of a running VM: `natpfN` … */
-import { Adapter, namedRule, parseForwarding } from "../config/network-settings.ts";
+/** controlvm's verbs for one network adapter of a running VM: link state, attachment, trace, port forwarding. */
+import { resolve } from "node:path";
+import {
+  Adapter,
+  attachmentModes,
+  namedRule,
+  parseForwarding,
+  promiscuousPolicies,
+} from "../config/network-settings.ts";
+import { attachmentOf } from "../config/nic-attachments.ts";
 import { ResultError } from "../config/result-codes.ts";
-import { editVbox, loadVbox } from "../config/vbox-file.ts";
+import { editVbox, loadVbox, type VboxFile } from "../config/vbox-file.ts";
 import type { ControlClient } from "../control/client.ts";
 import { limits } from "../spec/machine-spec.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import type { RunningMachine } from "./live-machine.ts";
+import { parseOnOff } from "./options.ts";
 
 /** `slot` counts from 0. */
 type AdapterVerb = (
@@ -15,9 +24,40 @@ type AdapterVerb = (
   machine: RunningMachine,
 ) => Promise<void>;
 
-const adapterVerbs: Readonly<Record<string, AdapterVerb>> = { natpf };
+const adapterVerbs: Readonly<Record<string, AdapterVerb>> = {
+  natpf,
+  setlinkstate: changing("setlinkstateN on|off", 1, (adapter, [word]) => {
+    adapter.isCableConnected = onOff(word, "link state");
+  }),
+  nic: attach,
+  nictrace: changing("nictraceN on|off", 1, (adapter, [word]) => {
+    enabled(adapter, "its trace flag").setAttribute("trace", String(onOff(word, "nictrace argument")));
+  }),
+  nictracefile: changing("nictracefileN FILE", 1, (adapter, [path]) => {
+    enabled(adapter, "its tracefile").setAttribute("tracefile", resolve(path));
+  }),
+  nicpromisc: changing("nicpromiscN deny|allow-vms|allow-all", 1, (adapter, [word]) => {
+    if (!Object.hasOwn(promiscuousPolicies, word)) throw new CommandError(`Unknown promiscuous mode policy '${word}'`);
+    const policy = promiscuousPolicies[word];
+    enabled(adapter, "its promiscuous policy").setAttribute(
+      "promiscuousModePolicy",
+      policy === "Deny" ? undefined : policy,
+    );
+  }),
+  nicproperty: changing("nicpropertyN NAME=[VALUE]", 1, (adapter, [text]) => {
+    const equals = text.indexOf("=");
+    if (equals <= 0) throw new UsageError(`Invalid argument '${text}': a property is NAME=[VALUE]`);
+    enabled(adapter, "its generic property").setProperty(text.slice(0, equals), text.slice(equals + 1));
+  }),
+};
 
 export const networkUsage: readonly string[] = [
+  "VM setlinkstateN on|off",
+  "VM nicN null|nat|intnet|generic [NAME]",
+  "VM nictraceN on|off",
+  "VM nictracefileN FILE",
+  "VM nicpropertyN NAME=[VALUE]",
+  "VM nicpromiscN deny|allow-vms|allow-all",
   "VM natpfN [NAME],tcp|udp,[HOSTIP],HOSTPORT,[GUESTIP],GUESTPORT",
   "VM natpfN delete NAME",
 ];
@@ -37,6 +77,68 @@ export function adapterVerb(
       `Invalid network adapter slot ${match[2]} in ${word} (must be in range [1, ${maximum}])`,
     );
   return (client, args, machine) => adapterVerbs[match[1]](client, number - 1, args, machine);
+}
+
+function onOff(word: string, what: string): boolean {
+  const value = parseOnOff(word);
+  if (value === undefined) throw new UsageError(`Invalid ${what} '${word}'`);
+  return value;
+}
+
+function enabled(adapter: Adapter, what: string): Adapter {
+  if (adapter.isEnabled) return adapter;
+  throw new CommandError(`The NIC ${adapter.slot + 1} is currently disabled and thus can't change ${what}`);
+}
+
+/** A verb that changes the adapter's settings; the VM process then takes over what the file says. */
+function changing(
+  usage: string,
+  count: number,
+  change: (adapter: Adapter, args: readonly string[]) => void,
+): AdapterVerb {
+  return async (client, slot, args, { settingsPath }) => {
+    if (args.length < count) throw new UsageError(`Missing argument: ${usage}`);
+    if (args.length > count) throw new UsageError(`Invalid parameter '${args[count]}'`);
+    editVbox(settingsPath, (vbox) => change(new Adapter(vbox, slot), args));
+    await client.request("adapter", { slot });
+  };
+}
+
+/** `nicN ATTACHMENT [NAME]`: what cannot be had is not stored. */
+async function attach(
+  client: ControlClient,
+  slot: number,
+  args: readonly string[],
+  { settingsPath }: RunningMachine,
+): Promise<void> {
+  const [typed, name, ...more] = args;
+  if (typed === undefined) throw new UsageError(`Missing argument: nic${slot + 1} null|nat|intnet|generic [NAME]`);
+  if (more.length > 0) throw new UsageError(`Invalid parameter '${more[0]}'`);
+  const mode = attachmentModes.find(({ cli }) => cli === typed.toLowerCase());
+  if (mode === undefined && typed.toLowerCase() !== "null")
+    throw new UsageError(`Invalid type '${typed}' specified for NIC ${slot + 1}`);
+  const change = (vbox: VboxFile) => {
+    const adapter = enabled(new Adapter(vbox, slot), "its attachment type");
+    const before = { mode: adapter.mode, name: adapter.mode ? adapter.modeName(adapter.mode) : "" };
+    adapter.setMode(mode);
+    if (mode !== undefined && name !== undefined) adapter.setModeName(mode, name);
+    return before;
+  };
+  const wanted = loadVbox(settingsPath);
+  change(wanted);
+  const attachment = attachmentOf(new Adapter(wanted, slot), wanted.name);
+  if (attachment.kind === "unavailable") throw new CommandError(`Cannot have ${attachment.why}`);
+  const before = editVbox(settingsPath, change);
+  try {
+    await client.request("adapter", { slot });
+  } catch (error) {
+    editVbox(settingsPath, (vbox) => {
+      const adapter = new Adapter(vbox, slot);
+      adapter.setMode(before.mode);
+      if (before.mode !== undefined) adapter.setModeName(before.mode, before.name);
+    });
+    throw error;
+  }
 }
 
 /** Takes effect at once and is stored; what cannot be had is not stored. */

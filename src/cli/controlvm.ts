@@ -197,7 +197,7 @@ function wholeNumber(text: string, min: number, max: number, refusal: (value: st
 
 /** VBoxManage's verbs that are not here. */
 const unavailable =
-  /^(savestate|setlinkstate[0-9]*|nic[0-9]*|nictrace[0-9]*|nictracefile[0-9]*|nicproperty[0-9]*|nicpromisc[0-9]*|natpf|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+  /^(savestate|setlinkstate|nic|nictrace|nictracefile|nicproperty|nicpromisc|natpf|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {

@@ -123,7 +123,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
       medium: mediumOf(attachment, index),
     })),
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
-    nics: nics.map(({ slot }) => nicDescription(new Adapter(vbox, slot), vbox)),
+    nics: nics.map(({ slot }) => nicDescription(vbox, slot)),
     audioFile: audioFile(vbox),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
     executionCap: Math.min(100, Math.max(1, vbox.get(settings.cpuExecutionCap))),
@@ -197,8 +197,10 @@ function nicSpec(adapter: Adapter): NicSpec | undefined {
   return { slot, model, macAddress, cableConnected: isCableConnected };
 }
 
-function nicDescription(adapter: Adapter, vbox: VboxFile): NicDescription {
-  const { slot, macAddress, isCableConnected } = adapter;
+/** What the settings say of the adapter in `slot` beside the card itself. */
+export function nicDescription(vbox: VboxFile, slot: number): NicDescription {
+  const adapter = new Adapter(vbox, slot);
+  const { macAddress, isCableConnected } = adapter;
   const isTraced = adapter.attribute("trace", "false") === "true";
   const traceFile = adapter.attribute("tracefile", "") || join(vbox.logFolder, `nic${slot + 1}.pcap`);
   return {

@@ -49,6 +49,13 @@ const xmlNicTypes: Record<string, string> = { NE1000: "NE1000", NE2000: "NE2000"
 
 export const adapterLimit = 8;
 
+/** modifyvm's words and those of the file. */
+export const promiscuousPolicies: Readonly<Record<string, string>> = {
+  deny: "Deny",
+  "allow-vms": "AllowNetwork",
+  "allow-all": "AllowAll",
+};
+
 /** One adapter, by slot from 0; absent elements read as the defaults. */
 export class Adapter {
   private readonly vbox: VboxFile;
@@ -163,6 +170,14 @@ export class Adapter {
 
   setModeName(wanted: AttachmentMode, name: string): void {
     this.modeElement(wanted, true)?.set(wanted.nameAttribute, name === "" ? undefined : name);
+  }
+
+  /** Property of the generic driver. */
+  setProperty(name: string, value: string): void {
+    const generic = attachmentModes.find(({ cli }) => cli === "generic") as AttachmentMode;
+    const parent = this.modeElement(generic, true);
+    const property = parent?.elements("Property").find((one) => one.get("name") === name);
+    (property ?? parent?.add("Property").set("name", name))?.set("value", value);
   }
 
   get nat(): XmlElement | undefined {

@@ -44,6 +44,7 @@ const handlers: ControlHandlers = {
   metricssetup: none,
   metricsswitch: none,
   natpf: none,
+  adapter: none,
   mediumchange: none,
 };
 

@@ -96,6 +96,8 @@ export interface ControlRequests {
     params: { readonly slot: number; readonly add?: ForwardingRule; readonly remove?: string };
     result: Nothing;
   };
+  /** The adapter in `slot` (from 0) becomes what the settings file says of it: network, cable, trace. */
+  adapter: { params: { readonly slot: number }; result: Nothing };
   /** Without a path the drive is emptied. Settings files are the caller's business. */
   mediumchange: {
     params: { readonly place: MediumPlace; readonly path?: string; readonly format?: "VDI" | "RAW" };

@@ -205,6 +205,11 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       else removeForwarding(network, remove);
       return {};
     },
+    adapter: async (params) => {
+      machine();
+      await vm.applyAdapter(integerIn(fieldsOf(params).slot, 0, 35, "the slot"));
+      return {};
+    },
     mediumchange: async (params) => {
       const { place, path, format } = fieldsOf(params);
       const { bus, port, device } = fieldsOf(place) as Partial<Record<keyof (MediumPlace & { port: number }), unknown>>;

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { AnneauError } from "../base/errors.ts";
 import { memoryWarning } from "../config/host-memory.ts";
 import { takeSession } from "../config/machine-session.ts";
-import { describeMachine } from "../config/machine-spec.ts";
+import { describeMachine, nicDescription } from "../config/machine-spec.ts";
 import { loadRegistry } from "../config/registry.ts";
 import { editVbox, extraDataIn, loadVbox, type VboxFile } from "../config/vbox-file.ts";
 import type { MachineProcessState } from "../control/messages.ts";
@@ -120,6 +120,11 @@ export class VmProcess {
   /** The settings of the remote display as they are now in the settings file. */
   async applyRemoteDisplay(): Promise<void> {
     await this.#console?.applyRemoteDisplay(loadVbox(this.#settingsPath));
+  }
+
+  /** A network card becomes what the settings file says of it now. Rejects with one line if that cannot be. */
+  async applyAdapter(slot: number): Promise<void> {
+    await this.network.apply(nicDescription(loadVbox(this.#settingsPath), slot));
   }
 
   /** Its network cards, while it runs. */

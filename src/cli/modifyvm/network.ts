@@ -1,6 +1,13 @@
 /** modifyvm: network adapters and their NAT engines. */
 import { settings } from "../../config/machine-settings.ts";
-import { Adapter, attachmentModes, newMacAddress, nicTypes, parseForwarding } from "../../config/network-settings.ts";
+import {
+  Adapter,
+  attachmentModes,
+  newMacAddress,
+  nicTypes,
+  parseForwarding,
+  promiscuousPolicies,
+} from "../../config/network-settings.ts";
 import { ensure } from "../../config/settings-file.ts";
 import type { VboxFile } from "../../config/vbox-file.ts";
 import { limits, nicModels } from "../../spec/machine-spec.ts";
@@ -57,8 +64,6 @@ function nameOption(
     },
   );
 }
-
-const promiscPolicies: Record<string, string> = { deny: "Deny", "allow-vms": "AllowNetwork", "allow-all": "AllowAll" };
 
 /** `on|off` of the NAT engine: element below NAT, attribute, value when absent. */
 function natFlag(
@@ -118,8 +123,9 @@ export const networkOptions = inGroup("Network", [
     "nic-promisc nicpromisc",
     "text",
     (adapter, value, option) => {
-      if (!Object.hasOwn(promiscPolicies, value)) throw new CommandError(`Unknown promiscuous mode policy '${value}'`);
-      const policy = promiscPolicies[option.values[0]];
+      if (!Object.hasOwn(promiscuousPolicies, value))
+        throw new CommandError(`Unknown promiscuous mode policy '${value}'`);
+      const policy = promiscuousPolicies[option.values[0]];
       adapter.setAttribute("promiscuousModePolicy", policy === "Deny" ? undefined : policy);
     },
     { status: "works", example: ["allow-vms"], note: "on internal networks; `allow-vms` and `allow-all` are the same" },
@@ -218,10 +224,7 @@ function inRange(value: string, min: number, max: number, what: string): number 
 function setProperty(adapter: Adapter, value: string, option: ParsedOption): void {
   const equals = value.indexOf("=");
   if (equals <= 0) throw new UsageError(`Invalid argument format for option '${option.typed}': '${value}'`);
-  const name = value.slice(0, equals);
-  const parent = adapter.modeElement(modeOf("generic"), true);
-  const property = parent?.elements("Property").find((one) => one.get("name") === name);
-  (property ?? parent?.add("Property").set("name", name))?.set("value", value.slice(equals + 1));
+  adapter.setProperty(value.slice(0, equals), value.slice(equals + 1));
 }
 
 function setNatNetwork(adapter: Adapter, value: string, option: ParsedOption): void {

@@ -16,16 +16,14 @@ const REPLUG_MS = 500;
 
 export class NetworkHosts {
   readonly hosts: readonly NicHost[];
-  readonly #nics: readonly NicDescription[];
+  readonly #nics: NicDescription[];
   readonly #log: Logger;
-  readonly #isCableConnected: boolean[];
   #machine: MachineThreadClient | undefined;
 
   private constructor(nics: readonly NicDescription[], log: Logger) {
-    this.#nics = nics;
+    this.#nics = [...nics];
     this.#log = log;
     this.hosts = nics.map(({ slot }) => new NicHost((text) => log.error(`network adapter ${slot + 1}: ${text}`)));
-    this.#isCableConnected = nics.map(({ cableConnected }) => cableConnected);
   }
 
   /** Opens networks and traces. Rejects with one line, nothing left open, if one cannot be had. */
@@ -49,24 +47,35 @@ export class NetworkHosts {
     this.#machine = machine;
   }
 
-  /** Plugs a card's cable into another network; the guest sees the link go and come back. */
-  async attach(slot: number, attachment: NicAttachment): Promise<void> {
-    const index = this.#indexOf(slot);
-    const make = plugFor(attachment, this.#nics[index].macAddress, this.#log);
+  /** Makes a running card what `wanted` says: network, cable, trace, as far as they differ. Rejects with one line. */
+  async apply(wanted: NicDescription): Promise<void> {
+    const index = this.#indexOf(wanted.slot);
+    const current = this.#nics[index];
+    this.#nics[index] = { ...wanted, attachment: current.attachment, traceFile: current.traceFile };
+    if (wanted.cableConnected !== current.cableConnected) await this.#setCable(index, wanted.cableConnected);
+    if (wanted.traceFile !== current.traceFile) {
+      this.trace(wanted.slot, wanted.traceFile);
+      this.#nics[index] = { ...this.#nics[index], traceFile: wanted.traceFile };
+    }
+    if (!isSameNetwork(wanted.attachment, current.attachment)) await this.#attach(index, wanted.attachment);
+  }
+
+  /** The guest sees the link go and, after a moment, come back. If the network cannot be had, it has its old one again. */
+  async #attach(index: number, attachment: NicAttachment): Promise<void> {
+    const { macAddress, attachment: old } = this.#nics[index];
+    const make = plugFor(attachment, macAddress, this.#log);
     await this.#setCable(index, false);
     try {
       await this.hosts[index].connect(make);
+      this.#nics[index] = { ...this.#nics[index], attachment };
+    } catch (error) {
+      await this.hosts[index].connect(plugFor(old, macAddress, this.#log));
+      throw error;
     } finally {
       setTimeout(() => {
-        if (this.#isCableConnected[index]) this.#setCable(index, true).catch(() => {});
+        if (this.#nics[index].cableConnected) this.#setCable(index, true).catch(() => {});
       }, REPLUG_MS).unref();
     }
-  }
-
-  async setCableConnected(slot: number, isConnected: boolean): Promise<void> {
-    const index = this.#indexOf(slot);
-    this.#isCableConnected[index] = isConnected;
-    await this.#setCable(index, isConnected);
   }
 
   /** Starts a trace into a new file, or ends it (undefined). Throws one line if the file cannot be written. */
@@ -107,4 +116,11 @@ export class NetworkHosts {
     if (index < 0) throw new AnneauError(`the machine has no network adapter ${slot + 1}`);
     return index;
   }
+}
+
+/** Port forwarding has a way of its own: it changes without a new network. */
+function isSameNetwork(a: NicAttachment, b: NicAttachment): boolean {
+  const comparable = (one: NicAttachment) =>
+    JSON.stringify(one.kind === "nat" ? { ...one, nat: { ...one.nat, forwarding: [] } } : one);
+  return comparable(a) === comparable(b);
 }
