@@ -10,6 +10,7 @@ import {
   type NicSpec,
   nicModels,
   type UartSpec,
+  type UsbSpec,
 } from "../spec/machine-spec.ts";
 import { bootOrder } from "./boot-order.ts";
 import { settings } from "./machine-settings.ts";
@@ -19,7 +20,7 @@ import { attachmentOf, type NicAttachment } from "./nic-attachments.ts";
 import { type Port, ports, type UartMode } from "./port-settings.ts";
 import { ResultError } from "./result-codes.ts";
 import { type Attachment, attachmentsOf, controllersOf } from "./storage-settings.ts";
-import { AUDIO_FILE_KEY, carriedOut, type SupportReport, supportOf } from "./support.ts";
+import { AUDIO_FILE_KEY, carriedOut, hasUsbController, type SupportReport, supportOf } from "./support.ts";
 import type { VboxFile } from "./vbox-file.ts";
 import type { WireFaults } from "./wire-faults.ts";
 
@@ -112,6 +113,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     floppy: floppyController && { drives: floppyAttachments.map(({ device }) => bit(device)) },
     uarts: usedSerial.map(uartSpec),
     parallels: [],
+    usb: usbSpec(vbox),
     nics,
     audio: audioSpec(vbox),
   };
@@ -144,6 +146,18 @@ function audioSpec(vbox: VboxFile): MachineSpec["audio"] {
 function audioFile(vbox: VboxFile): string | undefined {
   const path = vbox.extraData(AUDIO_FILE_KEY);
   return path === undefined || !vbox.get(settings.audioOut) ? undefined : resolve(vbox.folder, path);
+}
+
+/** The USB controller and its devices; a USB device without the controller is not there. */
+function usbSpec(vbox: VboxFile): UsbSpec | undefined {
+  if (!hasUsbController(vbox, "OHCI")) return undefined;
+  const pointing = vbox.get(settings.pointing);
+  const keyboard = vbox.get(settings.keyboard);
+  return {
+    pointing:
+      pointing === "usbtablet" || pointing === "combomouse" ? "tablet" : pointing === "usbmouse" ? "mouse" : undefined,
+    hasKeyboard: keyboard === "usbkbd" || keyboard === "combokbd",
+  };
 }
 
 const bit = (value: number): 0 | 1 => (value === 0 ? 0 : 1);

@@ -26,7 +26,6 @@ export const carriedOut = {
   nicTypes: nicModels,
   hasParallelPorts: false,
   audioControllers: ["ac97", "sb16"],
-  hasUsb: false,
 } as const;
 
 /** Extra data that names a WAV file for what the guest plays. */
@@ -147,21 +146,31 @@ function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
     }
   }
   const pointing = vbox.get(settings.pointing);
-  if (pointing !== "ps2mouse" && pointing !== "none") {
-    warned.push(`the pointing device ${labelOf(settings.pointing, pointing)}: the guest has a PS/2 mouse`);
+  const hasOhci = hasUsbController(vbox, "OHCI");
+  const why = hasOhci ? "" : ": it needs the USB controller OHCI (modifyvm --usb-ohci on)";
+  const isUsbPointing = pointing === "usbtablet" || pointing === "usbmouse" || pointing === "combomouse";
+  if (pointing !== "ps2mouse" && pointing !== "none" && !(hasOhci && isUsbPointing)) {
+    warned.push(`the pointing device ${labelOf(settings.pointing, pointing)}${isUsbPointing ? why : ""}, PS/2 instead`);
   }
   const keyboard = vbox.get(settings.keyboard);
-  if (keyboard !== "ps2kbd" && keyboard !== "none") {
-    warned.push(`the keyboard ${labelOf(settings.keyboard, keyboard)}: the guest has a PS/2 keyboard`);
+  if (keyboard !== "ps2kbd" && keyboard !== "none" && !hasOhci) {
+    warned.push(`the keyboard ${labelOf(settings.keyboard, keyboard)}${why}, PS/2 instead`);
   }
   if (!carriedOut.hasParallelPorts) {
     for (const port of ports(vbox, "LPT")) if (port.isEnabled) warned.push(`parallel port ${port.index + 1}`);
   }
   if (vbox.get(settings.audioEnabled)) checkSound(vbox, warned);
-  const usb = vbox.machine.find("Hardware/USB/Controllers")?.elements("Controller") ?? [];
-  if (!carriedOut.hasUsb && usb.length > 0) warned.push("USB");
+  if (hasUsbController(vbox, "EHCI")) warned.push("the USB controller EHCI");
+  if (hasUsbController(vbox, "XHCI")) warned.push("the USB controller xHCI (OHCI is there: modifyvm --usb-ohci on)");
+  if (vbox.machine.find("Hardware/USB/DeviceFilters")?.elements("DeviceFilter").length) warned.push("USB filters");
   if (vbox.get(settings.usbCardReader)) warned.push("the USB card reader");
   if (vbox.machine.find("Hardware/HostPci/Devices")?.elements("Device").length) warned.push("PCI passthrough");
+}
+
+/** Whether the settings have a USB controller of that type: OHCI, EHCI or XHCI. */
+export function hasUsbController(vbox: VboxFile, type: string): boolean {
+  const controllers = vbox.machine.find("Hardware/USB/Controllers")?.elements("Controller") ?? [];
+  return controllers.some((controller) => controller.get("type") === type);
 }
 
 function checkSound(vbox: VboxFile, warned: string[]): void {

@@ -13,6 +13,7 @@ export { createI440fx, type I440fxConfig } from "./i440fx/index.ts";
 export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type IdeDvdConfig } from "./ide/index.ts";
 export { createIoApic, type IoApicConfig, type IoApicDevice } from "./io-apic/index.ts";
 export { createLocalApic, type LocalApicConfig, type LocalApicDevice } from "./local-apic/index.ts";
+export { createOhci, type OhciDevice, type OhciDeviceConfig, type UsbInput } from "./ohci/index.ts";
 export { createPcnet, type PcnetConfig, type PcnetModel } from "./pcnet/index.ts";
 export { createPic, type PicConfig, type PicDevice } from "./pic-8259/index.ts";
 export { createPiix3Isa, type Piix3IsaDevice } from "./piix3-isa/index.ts";

@@ -6,6 +6,7 @@
 import { type AudioBackend, silentAudio } from "../backend-api/audio.ts";
 import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
 import type { CharBackend } from "../backend-api/char.ts";
+import type { KeyboardSink, PointerSink } from "../backend-api/display.ts";
 import type { NetBackend } from "../backend-api/net.ts";
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -124,6 +125,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const bootDrives: BootDrive[] = [];
   const floppy = createFloppy(spec, backends, bootDrives, dma.channel(2));
   const storage = [...floppy, ...createIde(spec, backends, bootDrives)];
+  const ohci = spec.usb ? devices.createOhci(spec.usb) : undefined;
   const networkCards = createNetworkCards(spec.nics, (index) => backends.nic(index));
 
   // Firmware, whose video ROM is also the graphics card's; a user's BIOS brings its own services.
@@ -149,6 +151,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     ...uarts,
     ...storage,
     ...networkCards,
+    ...(ohci ? [ohci] : []),
     ...(vga ? [vga] : []),
     ...audio,
     ...ownFirmware,
@@ -173,8 +176,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   ];
   const front: MachineFront = {
     display: vga,
-    keyboard: ps2.keyboard,
-    pointer: ps2.pointer,
+    ...inputOf(ps2, ohci),
     powerButton: spec.acpi ? () => acpiPm.pressPowerButton() : undefined,
     setCableConnected: (index, isConnected) => networkCards[index]?.setCableConnected(isConnected),
     sleepButton: spec.acpi ? () => acpiPm.pressSleepButton() : undefined,
@@ -184,6 +186,25 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     host,
   );
   return machine;
+}
+
+/** What people do goes to the USB devices while the guest uses them, else to the PS/2 ones: firmware knows only those. */
+function inputOf(
+  ps2: devices.Ps2Device,
+  ohci: devices.OhciDevice | undefined,
+): Pick<MachineFront, "keyboard" | "pointer" | "tablet"> {
+  const keyboard = (): KeyboardSink => (ohci?.keyboard?.isInUse ? ohci.keyboard : ps2.keyboard);
+  const pointer = (): PointerSink => (ohci?.mouse?.isInUse ? ohci.mouse : ps2.pointer);
+  return {
+    keyboard: {
+      putScancode: (byte) => keyboard().putScancode(byte),
+      get leds() {
+        return keyboard().leds;
+      },
+    },
+    pointer: { putRelative: (dx, dy, dz, buttons) => pointer().putRelative(dx, dy, dz, buttons) },
+    tablet: ohci?.tablet,
+  };
 }
 
 /** The controller is there if the spec has one, with or without drives. */

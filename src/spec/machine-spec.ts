@@ -58,6 +58,12 @@ export interface AudioSpec {
   readonly controller: "ac97" | "sb16";
 }
 
+/** A USB 1.1 controller and what is plugged into it. PS/2 keyboard and mouse are there in any case. */
+export interface UsbSpec {
+  readonly pointing?: "tablet" | "mouse";
+  readonly hasKeyboard: boolean;
+}
+
 export interface LinuxBootSpec {
   /** The bzImage. */
   readonly kernel: Uint8Array;
@@ -97,6 +103,7 @@ export interface MachineSpec {
   readonly uarts: readonly UartSpec[];
   readonly parallels: readonly ParallelSpec[];
   readonly nics: readonly NicSpec[];
+  readonly usb?: UsbSpec;
   /** A sound card. */
   readonly audio?: AudioSpec;
   /** Boot a Linux kernel directly instead of through the BIOS's boot order. */

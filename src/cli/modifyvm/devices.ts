@@ -13,13 +13,13 @@ export const inputOptions = inGroup("Input and ports", [
     status: "warned",
     spellings: { ps2: "ps2mouse", usb: "usbmouse" },
     example: ["usbtablet"],
-    note: "`ps2` works, and is what the guest gets with the others",
+    note: "`ps2` works; `usb` and `usbtablet` with `--usb-ohci on`; the guest has a PS/2 mouse in any case",
   }),
   choice("keyboard", settings.keyboard, {
     status: "warned",
     spellings: { ps2: "ps2kbd", usb: "usbkbd" },
     example: ["usb"],
-    note: "`ps2` works, and is what the guest gets with the others",
+    note: "`ps2` works, `usb` with `--usb-ohci on`; the guest has a PS/2 keyboard in any case",
   }),
   portOption("uart", "UART", "works", ["0x3f8", "4"]),
   custom("uart-mode uartmode", "text", setUartMode, {
@@ -154,7 +154,7 @@ function usbController(names: string, type: "OHCI" | "EHCI" | "XHCI"): Omit<Modi
         ensure(vbox.machine, "Hardware/USB/Controllers").add("Controller").set("name", type).set("type", type);
       }
     },
-    { status: "warned", example: ["on"] },
+    { status: type === "OHCI" ? "works" : "warned", example: ["on"] },
   );
 }
 
