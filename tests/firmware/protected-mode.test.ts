@@ -20,7 +20,7 @@ import {
   SP,
   SS,
 } from "../../src/firmware/assembler/operands.ts";
-import { BiosCaller } from "./bios-caller.ts";
+import { BiosCaller, BUFFER } from "./bios-caller.ts";
 
 const CODE = 0x8000;
 const BLOCK = 0x8800;
@@ -151,6 +151,45 @@ describe("protected-mode interfaces", () => {
       const wrong = callProtected(guest, { ...pci, registers: { eax: 0xb10a, ebx: 0x0009, edi: 0x1000 } });
       expect([wrong.carry, (wrong.eax >> 8) & 0xff]).toEqual([true, 0x87]);
     }
+  });
+
+  it("VBE's protected-mode code, copied to RAM, sets bank, start and palette (row 29)", async () => {
+    const guest = await BiosCaller.bootFromDisk();
+    const { memory } = guest;
+    const { cpu, front, ports } = guest.pc.machine;
+    const dispi = (index: number) => {
+      ports.writePort(0x1ce, 2, index);
+      return ports.readPort(0x1cf, 2);
+    };
+    expect(guest.call(0x10, { eax: 0x4f02, ebx: 0x4101 }).ax).toBe(0x004f);
+    const code = guest.call(0x10, { eax: 0x4f0a, ebx: 0 });
+    expect(code.ax).toBe(0x004f);
+    const bytes = new Uint8Array(code.cx);
+    cpu.readLinearBytes(code.es * 16 + (code.edi & 0xffff), bytes);
+    // The functions return near: each is called from a far procedure in front of the copy.
+    const [thunk, copy] = [0x21000, 0x21010];
+    memory.write(copy, bytes);
+    const entry = (index: number) => copy + (bytes[index * 2] | (bytes[index * 2 + 1] << 8));
+    const callVbe = (index: number, registers: FarCall["registers"], base: number) => {
+      const distance = (entry(index) - (thunk + 5)) >>> 0;
+      memory.write(thunk, Uint8Array.of(0xe8, distance, distance >>> 8, distance >>> 16, distance >>> 24, 0xcb));
+      return callProtected(guest, { bits: 32, base, offset: (thunk - base) >>> 0, registers });
+    };
+    const display = front.display!;
+    const pixels = () => new Uint32Array(display.renderRgba().buffer);
+    for (const base of [0, 0x20000, 0x20f00]) {
+      for (const bank of [3, 1]) {
+        callVbe(0, { ebx: 0, edx: bank }, base);
+        expect(dispi(5)).toBe(bank);
+      }
+    }
+    // Line 2, pixel 8, in units of four bytes.
+    const start = (2 * 640 + 8) / 4;
+    callVbe(1, { ebx: 0, ecx: start & 0xffff, edx: start >>> 16 }, 0);
+    expect([dispi(8), dispi(9)]).toEqual([8, 2]);
+    memory.write(BUFFER, Uint8Array.of(0x10, 0x20, 0x3f, 0));
+    callVbe(2, { ebx: 0, ecx: 1, edx: 0, edi: BUFFER }, 0);
+    expect((pixels()[0] & 0xffffff).toString(16)).toBe("4182ff");
   });
 
   it("INT 1Ah's entry serves 16-bit protected mode", async () => {

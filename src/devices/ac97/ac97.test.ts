@@ -160,6 +160,20 @@ describe("AC'97", () => {
     expect(play(0, 0).slice(0, 2)).toEqual([0x7fff, -0x8000]);
   });
 
+  it("gives the position in one piece, whenever it is read", () => {
+    loud();
+    buffers([0xfffe]);
+    start(PCM_OUT, 0);
+    context.clock.stepPerReadNs = 7000;
+    let before = 0xffff;
+    for (let i = 0; i < 3000; i++) {
+      const now = busMaster(PCM_OUT + R.PICB, 2);
+      expect([i, now <= before && before - now < 16]).toEqual([i, true]);
+      before = now;
+    }
+    expect(before).toBeLessThan(0xfe00);
+  });
+
   it("records silence, or what the backend has, at the recording rate", () => {
     buffers([96]);
     start(0x00, 0);

@@ -78,10 +78,17 @@ export class Ac97 {
       read: (offset, size) => this.#readMixer(offset, size),
       write: (offset, size, value) => this.#writeMixer(offset, size, value),
     };
-    this.busMaster = byteWindow({
+    const bytes = byteWindow({
       readByte: (offset) => this.#readByte(offset),
       writeByte: (offset, value) => this.#writeByte(offset, value),
     });
+    this.busMaster = {
+      read: (offset, size) => {
+        this.#engines[offset >> 4]?.update();
+        return bytes.read(offset, size);
+      },
+      write: (offset, size, value) => bytes.write(offset, size, value),
+    };
   }
 
   reset(): void {

@@ -78,8 +78,13 @@ export class Engine {
     this.#o.onInterrupt();
   }
 
-  readByte(offset: number): number {
+  /** Brings the registers up to now. An access of several bytes sees one moment. */
+  update(): void {
     this.#advance();
+  }
+
+  /** A byte as of the last `update`. */
+  readByte(offset: number): number {
     switch (offset) {
       case R.CIV:
         return this.#civ;

@@ -23,6 +23,11 @@ const parameters = new Map<number, number>([
 const COPYRIGHT = "COPYRIGHT (C) CREATIVE TECHNOLOGY LTD, 1992.";
 const LONGEST_WAIT_NS = 10_000_000;
 const LONGEST_ABSENCE_NS = 500_000_000;
+/**
+ * From the command to the first sample. Drivers that start a block, pause it at once and go on when there is something to
+ * play (Linux's) lose nothing.
+ */
+const START_UP_NS = 1_000_000;
 const PIECE_BYTES = 8192;
 const MOST_REPLIES = 64;
 
@@ -244,7 +249,7 @@ export class Dsp {
 
   #start(transfer: Transfer): void {
     this.#advance();
-    this.#transfer = { ...transfer, doneNs: this.#o.clock.nowNs() };
+    this.#transfer = { ...transfer, doneNs: this.#o.clock.nowNs() + START_UP_NS };
     this.#arm();
   }
 

@@ -115,7 +115,7 @@ describe("Sound Blaster 16", () => {
     const values = Array.from({ length: 882 }, (_, i) => i * 37 - 16_000);
     channels.get(5)?.load(words(values));
     command(0x41, 44_100 >> 8, 44_100 & 0xff, 0xb6, 0x30, (882 - 1) & 0xff, (882 - 1) >> 8);
-    context.clock.advance(9_000_000);
+    context.clock.advance(10_000_000);
     expect(context.irq[5].level).toBe(false);
     context.clock.advance(1_200_000);
     expect([context.irq[5].level, mixer(0x82) & 7]).toEqual([true, 2]);
@@ -150,13 +150,13 @@ describe("Sound Blaster 16", () => {
     loud();
     channels.get(1)?.load([0x80, 0x81, 0x82, 0x83]);
     command(0x40, 256 - 125, 0x14, 3, 0);
-    context.clock.advance(1_000_000);
+    context.clock.advance(2_000_000);
     expect(backend.rateHz).toBe(8000);
     expect(backend.samples.filter((_, i) => i % 2 === 0)).toEqual([0, 0x100, 0x200, 0x300]);
     expect(context.irq[5].level).toBe(true);
     port(0xe);
     command(0x48, 1, 0, 0x1c);
-    context.clock.advance(300_000);
+    context.clock.advance(1_300_000);
     expect(context.irq[5].level).toBe(true);
     command(0xda);
     context.clock.advance(100_000_000);
@@ -186,6 +186,19 @@ describe("Sound Blaster 16", () => {
     expect(context.irq[5].level).toBe(false);
     context.clock.advance(2_000_000);
     expect(context.irq[5].level).toBe(true);
+  });
+
+  it("plays nothing of a block that is paused at once, and all of it afterwards", () => {
+    loud();
+    channels.get(5)?.load(words([1, 2, 3, 4]));
+    command(0x41, 44_100 >> 8, 44_100 & 0xff, 0xb0, 0x30, 3, 0);
+    context.clock.advance(100_000);
+    command(0xd5);
+    context.clock.advance(100_000_000);
+    expect(backend.samples).toEqual([]);
+    command(0xd6);
+    context.clock.advance(1_000_000);
+    expect(backend.samples).toEqual([1, 2, 3, 4]);
   });
 
   it("records silence in the format that was asked for", () => {
