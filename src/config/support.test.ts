@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { hostMemory, memoryWarning } from "./host-memory.ts";
 import { settings } from "./machine-settings.ts";
+import { describeMachine } from "./machine-spec.ts";
 import { newSettings } from "./settings-file.ts";
 import { addController, attach, buses } from "./storage-settings.ts";
 import { supportOf } from "./support.ts";
@@ -52,4 +53,33 @@ test("drives on controllers that are not there stop the start, empty controllers
   expect(supportOf(vbox).refused).toEqual([
     "the storage controller 'SATA' (IntelAhci) with drives on it: attach them to an IDE controller",
   ]);
+});
+
+test("sound: the cards that are there, who hears them, and the file that extra data names", () => {
+  const vbox = machine();
+  vbox.set(settings.audioEnabled, true);
+  vbox.set(settings.audioOut, true);
+  vbox.set(settings.audioDriver, "null");
+  expect(supportOf(vbox).warned).toEqual([]);
+  expect(describeMachine(vbox)).toMatchObject({ spec: { audio: { controller: "ac97" } }, audioFile: undefined });
+  vbox.set(settings.audioDriver, "alsa");
+  expect(supportOf(vbox).warned).toEqual(["the sound driver ALSA: nobody hears what the guest plays"]);
+  vbox.setExtraData("Anneau/AudioFile", "out.wav");
+  vbox.set(settings.audioController, "sb16");
+  vbox.set(settings.audioCodec, "sb16");
+  expect(supportOf(vbox).warned).toEqual([]);
+  expect(describeMachine(vbox)).toMatchObject({
+    spec: { audio: { controller: "sb16" } },
+    audioFile: "/nowhere/out.wav",
+  });
+  vbox.set(settings.audioOut, false);
+  expect(describeMachine(vbox).audioFile).toBeUndefined();
+  vbox.set(settings.audioController, "hda");
+  expect(supportOf(vbox).warned).toEqual(["the sound card HDA"]);
+  expect(describeMachine(vbox).spec.audio).toBeUndefined();
+  vbox.set(settings.audioController, "ac97");
+  vbox.set(settings.audioCodec, "ad1980");
+  expect(supportOf(vbox).warned).toEqual(["the codec AD1980: the guest has a STAC9700"]);
+  vbox.set(settings.audioEnabled, false);
+  expect(supportOf(vbox).warned).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /** Small programs that run instead of a BIOS, from the reset vector on, in 16-bit real mode with CS = F000h. */
 import { Assembler } from "../../src/firmware/assembler/assembler.ts";
-import { AL, AX, CS, DS, DX, EAX, ES, m16, SI, SP, SS } from "../../src/firmware/assembler/operands.ts";
+import { AL, AX, CS, DI, DS, DX, EAX, ES, m8, m16, SI, SP, SS } from "../../src/firmware/assembler/operands.ts";
 
 const ROM_BYTES = 0x10000;
 export const COM1 = 0x3f8;
@@ -70,6 +70,58 @@ export function powerOff(a: Assembler): void {
   a.mov(DX, 0x4004);
   a.mov(AX, (1 << 13) | (5 << 10));
   a.out(DX, AX);
+}
+
+/** Plays bytes 0 to 255 at 8 kHz through a Sound Blaster 16, says so, switches off. */
+export function soundProgram(): Uint8Array {
+  const out = (a: Assembler, port: number, value: number) => {
+    a.mov(DX, port);
+    a.mov(AL, value);
+    a.out(DX, AL);
+  };
+  return biosImage((a) => {
+    // The samples: 256 bytes at 8000h.
+    a.mov(DI, 0x8000);
+    a.xor(AX, AX);
+    a.label("sample");
+    a.mov(m8(DI), AL);
+    a.inc(DI);
+    a.inc(AL);
+    a.j("nz", "sample");
+    // DMA channel 1: memory to device, once.
+    for (const [port, value] of [
+      [0x0a, 0x05],
+      [0x0c, 0x00],
+      [0x0b, 0x49],
+      [0x02, 0x00],
+      [0x02, 0x80],
+      [0x03, 0xff],
+      [0x03, 0x00],
+      [0x83, 0x00],
+      [0x0a, 0x01],
+    ])
+      out(a, port, value);
+    for (const register of [0x30, 0x31, 0x32, 0x33]) {
+      out(a, 0x224, register);
+      out(a, 0x225, 0xf8);
+    }
+    for (const byte of [0x41, 8000 >> 8, 8000 & 0xff, 0xc0, 0x00, 0xff, 0x00]) out(a, 0x22c, byte);
+    out(a, 0x224, 0x82);
+    a.label("wait");
+    a.mov(DX, 0x225);
+    a.in(AL, DX);
+    a.test(AL, 1);
+    a.j("z", "wait");
+    say(a, "played");
+    powerOff(a);
+    a.label("sleep");
+    a.hlt();
+    a.jmp("sleep");
+    emitSend(a);
+    emitSay(a);
+    a.label("played");
+    a.db("played\r\n", 0);
+  });
 }
 
 /** Says hello, echoes what it is sent, switches off at `q`, dies at `x`, sleeps for good at `h`. */

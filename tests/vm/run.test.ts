@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { discImage } from "../cli/sandbox.ts";
-import { echoProgram } from "../machine/programs.ts";
+import { echoProgram, soundProgram } from "../machine/programs.ts";
 
 const anneau = resolve(import.meta.dirname, "../../bin/anneau");
 let folder: string;
@@ -140,4 +140,22 @@ test("what cannot be started is said in one line", async () => {
     expect(await typo.exited).toBe(2);
     expect(typo.err).toMatch(message);
   }
+});
+
+test("what a sound card plays is in the file; a file that cannot be written costs the sound only", async () => {
+  const program = join(folder, "sound.bin");
+  writeFileSync(program, soundProgram());
+  const wav = join(folder, "sound.wav");
+  const run = new Run(`--bios=${program}`, "--audio=sb16", `--audio-file=${wav}`);
+  expect(await run.exited).toBe(0);
+  expect(run.out).toContain("played");
+  const bytes = readFileSync(wav);
+  expect([bytes.readUInt32LE(24), bytes.readUInt32LE(40)]).toEqual([8000, 256 * 4]);
+  const left = Array.from({ length: 256 }, (_, i) => bytes.readInt16LE(44 + i * 4));
+  expect(left).toEqual(Array.from({ length: 256 }, (_, i) => (i - 128) * 256));
+
+  const deaf = new Run(`--bios=${program}`, "--audio=sb16", `--audio-file=${join(folder, "missing", "x.wav")}`);
+  expect(await deaf.exited).toBe(0);
+  expect(deaf.out).toContain("played");
+  expect(deaf.err.match(/cannot write/g)).toHaveLength(1);
 });
