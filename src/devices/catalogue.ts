@@ -25,3 +25,4 @@ export { createSystemPorts, type ResetRequest, type SystemPortsConfig } from "./
 export { createUart, type UartConfig, type UartType } from "./uart-16550/index.ts";
 export { SHADOW_BYTES as VGA_SHADOW_BYTES } from "./vga/direct-window.ts";
 export { createVga, type VgaConfig, type VgaDevice } from "./vga/index.ts";
+export { createVirtioNet } from "./virtio-net/index.ts";

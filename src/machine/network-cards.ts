@@ -14,6 +14,7 @@ const factories: Readonly<Record<NicModel, (config: NetworkCardConfig) => Networ
   "82540EM": (config) => devices.createE1000({ ...config, model: "82540EM" }),
   "82543GC": (config) => devices.createE1000({ ...config, model: "82543GC" }),
   "82545EM": (config) => devices.createE1000({ ...config, model: "82545EM" }),
+  virtio: (config) => devices.createVirtioNet(config),
 };
 
 /** Makes the cards; `backend` gives what each is plugged into, by index of `nics`. Throws one line for a card that cannot be. */

@@ -41,7 +41,7 @@ export interface FloppySpec {
   readonly drives: readonly (0 | 1)[];
 }
 
-export const nicModels = ["Am79C970A", "Am79C973", "82540EM", "82543GC", "82545EM"] as const;
+export const nicModels = ["Am79C970A", "Am79C973", "82540EM", "82543GC", "82545EM", "virtio"] as const;
 export type NicModel = (typeof nicModels)[number];
 
 export interface NicSpec {

@@ -6,6 +6,7 @@
 import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
 import { addWords, checksumOf, fold } from "../../device-parts/internet-checksum.ts";
+import { get16, put16 } from "../../device-parts/tcp-segmentation.ts";
 
 /** A context descriptor's contents. Ends are inclusive, 0: the end of the packet. */
 export interface OffloadContext {
@@ -46,66 +47,11 @@ export function insertChecksum(frame: Uint8Array, length: number, start: number,
   put16(frame, offset, checksumOf(addWords(frame, start, stop)));
 }
 
-const TCP_SEQUENCE = 4;
-const TCP_FLAGS = 13;
-const FLAG_FIN_PSH = 0x09;
-const UDP_LENGTH = 4;
-
-/**
- * One segment: the packet's header and `bytes` of its payload from `at`, written into `target`. The header's lengths,
- * identification, sequence number and flags are this segment's. Returns the segment's length.
- */
-export function writeSegment(
-  packet: Uint8Array,
-  context: OffloadContext,
-  index: number,
-  at: number,
-  bytes: number,
-  isLast: boolean,
-  target: Uint8Array,
-): number {
-  const { headerBytes, ipStart, transportStart, isTcp, isIpv4 } = context;
-  const length = headerBytes + bytes;
-  target.set(packet.subarray(0, headerBytes));
-  target.set(packet.subarray(headerBytes + at, headerBytes + at + bytes), headerBytes);
-  if (isIpv4) {
-    put16(target, ipStart + 2, length - ipStart);
-    put16(target, ipStart + 4, get16(target, ipStart + 4) + index);
-  } else {
-    put16(target, ipStart + 4, length - ipStart - 40);
-  }
-  if (isTcp) {
-    const sequence =
-      (get16(target, transportStart + TCP_SEQUENCE) * 0x10000 + get16(target, transportStart + 6) + at) >>> 0;
-    put16(target, transportStart + TCP_SEQUENCE, sequence >>> 16);
-    put16(target, transportStart + 6, sequence);
-    if (!isLast) target[transportStart + TCP_FLAGS] &= ~FLAG_FIN_PSH;
-  } else {
-    put16(target, transportStart + UDP_LENGTH, length - transportStart);
-  }
-  return length;
-}
-
 /** The driver's pseudo-header sum lacks the length, which differs from segment to segment: it is added in place. */
 export function addPseudoLength(frame: Uint8Array, length: number, context: OffloadContext): void {
   const { transportOffset, transportStart } = context;
   if (transportOffset + 2 > length) return;
   put16(frame, transportOffset, fold(get16(frame, transportOffset) + length - transportStart));
-}
-
-/** Whether the headers that segmentation changes lie inside the header of a packet of `length`. */
-export function canSegment(context: OffloadContext, length: number): boolean {
-  const { headerBytes, ipStart, transportStart, segmentBytes, isTcp, isIpv4 } = context;
-  const fits = ipStart + (isIpv4 ? 20 : 40) <= transportStart && transportStart + (isTcp ? 20 : 8) <= headerBytes;
-  return fits && segmentBytes > 0 && headerBytes <= length;
-}
-
-function get16(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 8) | bytes[at + 1];
-}
-function put16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 8;
-  bytes[at + 1] = value;
 }
 
 export function saveContext(context: OffloadContext): { readonly [key: string]: SavedValue } {

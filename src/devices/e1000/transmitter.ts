@@ -9,17 +9,16 @@ import type { GuestMemory } from "../../device-api/guest-memory.ts";
 import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
 import { FCS_BYTES, HEADER_BYTES, padFrame } from "../../device-parts/ethernet.ts";
+import { canSegment, writeSegment } from "../../device-parts/tcp-segmentation.ts";
 import type { E1000Registers } from "./register-file.ts";
 import * as R from "./registers.ts";
 import {
   addPseudoLength,
-  canSegment,
   emptyContext,
   insertChecksum,
   loadContext,
   type OffloadContext,
   saveContext,
-  writeSegment,
 } from "./segmentation.ts";
 
 const DESCRIPTOR_BYTES = 16;
