@@ -2,6 +2,14 @@
 import type { DispiMode } from "./dispi.ts";
 import { BLACK, type Palette } from "./palette.ts";
 
+/** What a pixel of 15 or 16 bits looks like. */
+const colors15 = new Int32Array(0x10000);
+const colors16 = new Int32Array(0x10000);
+for (let value = 0; value < 0x10000; value++) {
+  colors15[value] = rgb(wide5(value >> 10), wide5(value >> 5), wide5(value));
+  colors16[value] = rgb(wide5(value >> 11), wide6(value >> 5), wide5(value));
+}
+
 /** Draws `mode` into `pixels` (width × height). Beyond the end of video memory the screen is black. */
 export function renderDispi(
   mode: DispiMode,
@@ -13,6 +21,7 @@ export function renderDispi(
 ): void {
   const width = mode.widthPixels;
   const bytesPerPixel = (mode.bitsPerPixel + 7) >> 3;
+  const words16 = new Uint16Array(vram.buffer, vram.byteOffset, vram.length >> 1);
   for (let y = 0; y < mode.heightPixels; y++) {
     const at = y * width;
     const lineStart = (mode.yOffset + y) * mode.pitch;
@@ -22,8 +31,20 @@ export function renderDispi(
     }
     const start = lineStart + mode.xOffset * bytesPerPixel;
     const fitting = Math.max(0, Math.min(width, Math.floor((sizeBytes - start) / bytesPerPixel)));
-    drawPacked(vram, start, mode.bitsPerPixel, palette, pixels, at, fitting);
+    // Lines that begin inside a word are drawn byte by byte.
+    if (bytesPerPixel === 4 && (start & 3) === 0) draw32(words, start >> 2, pixels, at, fitting);
+    else if (bytesPerPixel === 2 && (start & 1) === 0) {
+      const colors = mode.bitsPerPixel === 15 ? colors15 : colors16;
+      for (let x = 0, from = start >> 1; x < fitting; x++) pixels[at + x] = colors[words16[from + x]];
+    } else drawPacked(vram, start, mode.bitsPerPixel, palette, pixels, at, fitting);
     if (fitting < width) pixels.fill(BLACK, at + fitting, at + width);
+  }
+}
+
+function draw32(words: Int32Array, start: number, pixels: Int32Array, at: number, count: number): void {
+  for (let x = 0; x < count; x++) {
+    const value = words[start + x];
+    pixels[at + x] = BLACK | ((value & 0xff) << 16) | (value & 0xff00) | ((value >> 16) & 0xff);
   }
 }
 
@@ -43,17 +64,11 @@ function drawPacked(
       break;
     }
     case 15:
-      for (let x = 0; x < count; x++) {
-        const value = vram[start + 2 * x] | (vram[start + 2 * x + 1] << 8);
-        pixels[at + x] = rgb(wide5(value >> 10), wide5(value >> 5), wide5(value));
-      }
+    case 16: {
+      const colors = bitsPerPixel === 15 ? colors15 : colors16;
+      for (let x = 0; x < count; x++) pixels[at + x] = colors[vram[start + 2 * x] | (vram[start + 2 * x + 1] << 8)];
       break;
-    case 16:
-      for (let x = 0; x < count; x++) {
-        const value = vram[start + 2 * x] | (vram[start + 2 * x + 1] << 8);
-        pixels[at + x] = rgb(wide5(value >> 11), wide6(value >> 5), wide5(value));
-      }
-      break;
+    }
     case 24:
       for (let x = 0; x < count; x++) {
         const p = start + 3 * x;
