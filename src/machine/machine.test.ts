@@ -4,6 +4,7 @@ import { AnneauError, FormatError } from "../base/errors.ts";
 import type { SavedState } from "../device-api/saved-state.ts";
 import { seededRandom } from "../device-api/testing.ts";
 import type { StopReason } from "../device-api/virtual-cpu.ts";
+import { nicModels } from "../spec/machine-spec.ts";
 import { ScriptedCpu } from "./scripted-cpu.ts";
 import { MemoryMedium, TestPc, type TestPcOptions } from "./testing.ts";
 
@@ -165,14 +166,20 @@ function digested(value: unknown): unknown {
 test("saved state: save, load into a fresh machine, save again: every device equal", async () => {
   for (const seed of [1, 2, 3]) {
     const audio = { controller: seed === 1 ? "ac97" : "sb16" } as const;
-    const from = await assemble({ spec: { audio } });
+    const nics = nicModels.map((model, slot) => ({
+      slot,
+      model,
+      macAddress: `08002700000${slot}`,
+      cableConnected: slot % 2 === 0,
+    }));
+    const from = await assemble({ spec: { audio, nics } });
     from.machine.powerOn();
     from.machine.ports.writePort(0x40, 1, 0);
     stir(from.cpu, from.machine, seed);
     expect(from.machine.state).toBe("running");
     from.machine.pause();
     const saved = from.machine.save();
-    const to = await assemble({ spec: { audio } });
+    const to = await assemble({ spec: { audio, nics } });
     to.machine.restore(saved);
     const again = to.machine.save();
     for (const id of Object.keys(saved)) expect(digested(again[id]), id).toEqual(digested(saved[id]));

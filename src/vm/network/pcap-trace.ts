@@ -31,6 +31,7 @@ export class PcapTrace {
       this.#file = openSync(path, "w", 0o600);
       writeSync(this.#file, header);
     } catch (error) {
+      this.close();
       throw new AnneauError(`cannot write the network trace '${path}' (${(error as NodeJS.ErrnoException).code})`, {
         cause: error,
       });
