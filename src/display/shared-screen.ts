@@ -36,6 +36,8 @@ export interface ScreenViewer {
 
 const FASTEST_MS = 16;
 const SLOWEST_MS = 100;
+/** A change of at most so much, out of the blue, is a cursor that blinks or a clock: no reason to look more often. */
+const BLINK_PIXELS = 64 * 32;
 /** After a key or a click. */
 const EAGER_MS = 6;
 const EAGER_FOR_MS = 200;
@@ -146,11 +148,12 @@ export class SharedScreen {
       this.#leds = this.#source.leds;
       for (const viewer of this.#viewers) viewer.ledsChanged();
     }
-    const hasChanged = this.#frame !== before && this.#tell(before, this.#frame);
-    this.#intervalMs = hasChanged ? FASTEST_MS : Math.min(SLOWEST_MS, this.#intervalMs * 1.25);
+    const isLively = this.#frame !== before && this.#tell(before, this.#frame);
+    this.#intervalMs = isLively ? FASTEST_MS : Math.min(SLOWEST_MS, this.#intervalMs * 1.25);
     if (this.#isWanted) this.expect();
   }
 
+  /** True: enough has changed for more to be expected. */
   #tell(before: Frame, after: Frame): boolean {
     if (before.widthPixels !== after.widthPixels || before.heightPixels !== after.heightPixels) {
       for (const viewer of this.#viewers) viewer.screenResized();
@@ -162,6 +165,7 @@ export class SharedScreen {
     const move = this.#viewers.size > 0 ? findMove(before, after, changed) : undefined;
     const rest = move && withoutMove(changed, move);
     for (const viewer of this.#viewers) viewer.screenChanged(changed, move, rest);
-    return true;
+    const bounds = changed.bounds();
+    return bounds !== undefined && bounds.width * bounds.height > BLINK_PIXELS;
   }
 }

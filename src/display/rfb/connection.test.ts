@@ -203,6 +203,25 @@ test("an unchanged screen sends nothing and is looked at ten times a second; nob
   expect(bench.timer.armed).toBe(0);
 });
 
+test("a blinking cursor does not make the looks more frequent; a moving picture does", async () => {
+  const bench = new Bench();
+  const { client, connection } = await bench.viewer(0, -313);
+  client.request(false);
+  client.continuous(true);
+  const looksOf = async (change: (frame: Frame, i: number) => void) => {
+    await bench.timer.advance(2000);
+    const { looks } = bench.source;
+    for (let i = 0; i < 20; i++) {
+      bench.source.paint((frame) => change(frame, i));
+      await bench.timer.advance(100);
+    }
+    return bench.source.looks - looks;
+  };
+  expect(await looksOf(({ pixels }, i) => (pixels[500] = i))).toBeLessThanOrEqual(21);
+  expect(await looksOf(({ pixels }, i) => pixels.fill(i))).toBeGreaterThan(50);
+  connection.close();
+});
+
 test("after a key the screen is looked at soon and often", async () => {
   const bench = new Bench();
   const { client, connection } = await bench.viewer(16);
