@@ -200,7 +200,8 @@ class MachineThread {
       }
     }
     for (const uart of this.#uarts) uart?.poll();
-    for (const nic of this.#nics) nic.poll();
+    // A paused machine's memory stands still: its frames wait in the rings, resuming looks at them.
+    if (this.#machine.state !== "paused") for (const nic of this.#nics) nic.poll();
   }
 
   #makeHandlers(): Handlers {
