@@ -13,10 +13,11 @@ import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
 import { MiiPhy } from "../../device-parts/mii-phy.ts";
 import { addressProm } from "./address-prom.ts";
+import { BusRegisters } from "./bus-registers.ts";
 import { DescriptorRing } from "./descriptor-ring.ts";
 import { readInitBlock } from "./init-block.ts";
 import { Receiver } from "./receiver.ts";
-import { type PcnetModel, PcnetRegisters, PHY_ADDRESS } from "./register-file.ts";
+import { type PcnetModel, PcnetRegisters } from "./register-file.ts";
 import * as R from "./registers.ts";
 import { Transmitter } from "./transmitter.ts";
 
@@ -44,6 +45,7 @@ export class Pcnet implements IoWindow {
   readonly #registers: PcnetRegisters;
   readonly #aprom: Uint8Array;
   readonly #phy = new MiiPhy(phyIdentity);
+  readonly #bus: BusRegisters;
   readonly #receiveRing: DescriptorRing;
   readonly #transmitRing: DescriptorRing;
   readonly #receiver: Receiver;
@@ -59,6 +61,7 @@ export class Pcnet implements IoWindow {
     this.#options = options;
     this.#registers = new PcnetRegisters(model);
     this.#aprom = addressProm(options.macAddress);
+    this.#bus = new BusRegisters(this.#registers, this.#phy, () => this.#updateInterrupt());
     this.#receiveRing = new DescriptorRing(memory);
     this.#transmitRing = new DescriptorRing(memory);
     this.#receiver = new Receiver(this.#registers, this.#receiveRing, {
@@ -128,7 +131,7 @@ export class Pcnet implements IoWindow {
       if (offset === R.RDP) return this.#readCsr(this.#rap);
       if (offset === R.DWIO_RAP) return this.#rap;
       if (offset === R.DWIO_RESET) return this.#softReset();
-      if (offset === R.DWIO_BDP) return this.#readBcr(this.#rap);
+      if (offset === R.DWIO_BDP) return this.#bus.read(this.#rap);
       return allOnes(size);
     }
     // A byte read of the reset port resets too, as the LANCE's.
@@ -136,7 +139,7 @@ export class Pcnet implements IoWindow {
     if (size !== 2) return allOnes(size);
     if (offset === R.RDP) return this.#readCsr(this.#rap);
     if (offset === R.WIO_RAP) return this.#rap;
-    if (offset === R.WIO_BDP) return this.#readBcr(this.#rap);
+    if (offset === R.WIO_BDP) return this.#bus.read(this.#rap);
     return allOnes(size);
   }
 
@@ -153,13 +156,13 @@ export class Pcnet implements IoWindow {
       if (size !== 4) return;
       if (offset === R.RDP) this.#writeCsr(this.#rap, data);
       else if (offset === R.DWIO_RAP) this.#rap = data & 0x7f;
-      else if (offset === R.DWIO_BDP) this.#writeBcr(this.#rap, data);
+      else if (offset === R.DWIO_BDP) this.#bus.write(this.#rap, data);
       return;
     }
     if (size !== 2) return;
     if (offset === R.RDP) this.#writeCsr(this.#rap, data);
     else if (offset === R.WIO_RAP) this.#rap = data & 0x7f;
-    else if (offset === R.WIO_BDP) this.#writeBcr(this.#rap, data);
+    else if (offset === R.WIO_BDP) this.#bus.write(this.#rap, data);
   }
 
   get #isDwordIo(): boolean {
@@ -246,7 +249,7 @@ export class Pcnet implements IoWindow {
         if (this.#registers.is973) this.#writeCsr7(value);
         break;
       case R.CSR_SWS:
-        this.#writeBcr(R.BCR_SWS, value);
+        this.#bus.write(R.BCR_SWS, value);
         return;
       default:
         // The rest is the chip's while it runs.
@@ -390,61 +393,6 @@ export class Pcnet implements IoWindow {
     csr[7] |= R.CSR7_STINT;
     this.#softwareTimer.armAfter((bcr[R.BCR_STVAL] + 1) * R.STVAL_STEP_NS);
     this.#updateInterrupt();
-  }
-
-  #readBcr(number: number): number {
-    const { bcr, csr, is973 } = this.#registers;
-    if (number >= R.BCR_COUNT) return 0;
-    if (number >= R.BCR_LED0 && number <= R.BCR_LED3) return bcr[number] | (this.#isLit(bcr[number]) ? R.LED_OUT : 0);
-    if (number === R.BCR_MIIMDR) {
-      if (!is973) return 0;
-      csr[7] |= R.CSR7_MCCINT;
-      this.#updateInterrupt();
-      const address = bcr[R.BCR_MIIADDR];
-      return address >>> 5 === PHY_ADDRESS ? this.#phy.read(address & 0x1f) : 0xffff;
-    }
-    return bcr[number];
-  }
-
-  #isLit(led: number): boolean {
-    if (!this.isLinkUp) return false;
-    const isFull = (this.#registers.bcr[R.BCR_FDC] & R.FDC_FDEN) !== 0;
-    const isFast = this.#registers.is973 && this.#phy.speedMbps === 100;
-    return (led & (R.LED_LNKSTE | (isFull ? R.LED_FDLSE : 0) | (isFast ? R.LED_100E : 0))) !== 0;
-  }
-
-  #writeBcr(number: number, value: number): void {
-    const { bcr, csr, is973, isStopped, isSuspended } = this.#registers;
-    if (number >= R.BCR_COUNT) return;
-    if (number >= R.BCR_LED0 && number <= R.BCR_LED3) {
-      if (!is973 || (bcr[R.BCR_MC] & R.MC_LEDPE) !== 0) bcr[number] = value & ~R.LED_OUT;
-      return;
-    }
-    switch (number) {
-      case 0:
-      case 1:
-      case 35:
-        break;
-      case R.BCR_BSBC:
-        bcr[number] = (value & ~R.BSBC_DWIO) | (bcr[number] & R.BSBC_DWIO);
-        break;
-      case R.BCR_SWS:
-        if (isStopped || isSuspended) this.#registers.setSoftwareStyle(value);
-        break;
-      case R.BCR_MIICAS:
-      case R.BCR_MIIADDR:
-      case R.BCR_STVAL:
-        if (is973) bcr[number] = number === R.BCR_MIIADDR ? value & 0x3ff : value;
-        break;
-      case R.BCR_MIIMDR:
-        if (!is973) break;
-        if (bcr[R.BCR_MIIADDR] >>> 5 === PHY_ADDRESS) this.#phy.write(bcr[R.BCR_MIIADDR] & 0x1f, value);
-        csr[7] |= R.CSR7_MCCINT;
-        this.#updateInterrupt();
-        break;
-      default:
-        bcr[number] = value;
-    }
   }
 
   /** The INTR bit. */
