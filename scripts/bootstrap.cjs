@@ -65,8 +65,9 @@ function need(packages) {
 }
 
 function packages() {
-  const needed = [path.join(bin, "node"), path.join(bin, "tsc"), path.join(root, "node_modules", "v86")];
-  if (needed.every((file) => existsSync(file))) return;
+  const { dependencies, devDependencies } = require(path.join(root, "package.json"));
+  const needed = Object.keys({ ...dependencies, ...devDependencies });
+  if (needed.every((name) => existsSync(path.join(root, "node_modules", name)))) return;
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ["npm"];
   if (run(npm[0], [...npm.slice(1), "ci", "--no-audit", "--no-fund"]) !== 0) fail("npm ci failed");
 }
