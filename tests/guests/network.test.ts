@@ -54,6 +54,8 @@ test("each card: lease, ping, transfers, connections, cable", async () => {
     const same = sha256(patternBytes(50_000));
     expect((await guest.shell(several)).split("\n").at(-2), model).toMatch(new RegExp(`^ *${PARALLEL} ${same}  -$`));
 
+    // Without a cable a frame is lost for want of a carrier, which drivers count; with one none is.
+    expect(await guest.shell(`cat /sys/class/net/${name}/statistics/tx_errors`), model).toBe("0\n");
     await guest.setCable(nic, false);
     await guest.shell(`until [ "$(cat /sys/class/net/${name}/carrier)" = 0 ]; do sleep 1; done`);
     expect((await guest.command(`ping -c 1 -W 2 ${gateway}`)).status, model).toBe(1);
@@ -65,7 +67,6 @@ test("each card: lease, ping, transfers, connections, cable", async () => {
   const complaints = "error|fail|timed out|timeout|hang|reset|oversize|runt|nobody cared|WARNING|impossible";
   const drivers = "dmesg | grep -i -E 'eth[0-9]|pcnet|e1000|virtio' | grep -v -E 'module verification|NETDEV_CHANGE'";
   expect((await guest.command(`${drivers} | grep -i -E '${complaints}'`)).printed).toBe("");
-  expect(await guest.shell("cat /sys/class/net/eth*/statistics/tx_errors | sort -u")).toBe("0\n");
 });
 
 test("two guests on one internal network reach each other, and nobody else", async () => {

@@ -79,7 +79,7 @@ test("a file down and up again over a bad wire", async () => {
   await guest.shell("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up");
   /** Runs a transfer behind the shell's back: the long form takes longer than anybody waits for one command. */
   const transfer = async (command: string) => {
-    await guest.shell(`rm -f /tmp/done; { ${command}; echo $? > /tmp/done; } &`);
+    await guest.shell(`rm -f /tmp/done; ( { ${command}; echo $? > /tmp/done; } & )`);
     let status = "";
     while (status === "") {
       await sleep(2000);
