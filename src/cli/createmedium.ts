@@ -9,6 +9,7 @@ import { newUuid } from "../config/uuid.ts";
 import { isCancellation, runCancellable } from "./cancel.ts";
 import { type Command, noneLeft } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
+import { checkMediumProperty, setMediumProperty } from "./modifymedium.ts";
 import { option, type ParsedArguments, parseArguments } from "./options.ts";
 import { withProgress } from "./progress.ts";
 import { takeKind } from "./showmediuminfo.ts";
@@ -31,7 +32,7 @@ const formats: Record<string, { readonly format: "VDI" | "RAW"; readonly extensi
 
 export const command: Command = {
   usage: [
-    "[disk | dvd | floppy] --filename FILE (--size MEGABYTES | --sizebyte BYTES) [--format VDI|RAW] [--variant Standard|Fixed]",
+    "[disk | dvd | floppy] --filename FILE (--size MEGABYTES | --sizebyte BYTES) [--format VDI|RAW] [--variant Standard|Fixed] [--property NAME=VALUE]...",
   ],
   about: "Creates an image file. Without a folder it lies in the current one; a name without extension gets one.",
   async run(args, terminal) {
@@ -50,6 +51,10 @@ export const command: Command = {
     }
     const { format, extension } = formats[wanted];
     if (kind !== "hdd" && format !== "RAW") throw new CommandError(`A ${kind} image cannot have the format ${format}`);
+    if (parsed.has("property-file"))
+      throw new CommandError("'createmedium --property-file' is not available in this version of Anneau");
+    const properties = parsed.options.filter((one) => one.name === "property").map(({ values }) => values[0]);
+    for (const property of properties) checkMediumProperty(property);
     const variant = parseVariant(parsed.text("variant"));
     const path = resolve(extname(filename) === "" ? `${filename}${kind === "dvd" ? ".iso" : extension}` : filename);
     const { createRawInSteps, createVdiInSteps } = await import("../disk/create.ts");
@@ -63,7 +68,10 @@ export const command: Command = {
         throw creationError(error, path);
       }
       try {
-        editRegistry((registry) => addMedium(registry.global, { uuid, kind, location: path, format }));
+        editRegistry((registry) => {
+          const element = addMedium(registry.global, { uuid, kind, location: path, format });
+          for (const property of properties) setMediumProperty(element, property);
+        });
       } catch (error) {
         rmSync(path, { force: true });
         throw error;

@@ -34,6 +34,8 @@ export function mediumReport(medium: KnownMedium, index: MediaIndex, isLong: boo
   text += line("Encryption:", "disabled");
   if (!isLong) return text;
   if (medium.format === "VDI") text += line("Property:", "AllocationBlockSize=1048576");
+  for (const property of medium.element.elements("Property"))
+    text += line("Property:", `${property.get("name") ?? ""}=${property.get("value") ?? ""}`);
   for (const [at, user] of index.usersOf(medium.uuid).entries()) {
     text += line(at === 0 ? "In use by VMs:" : "", `${user.name} (UUID: ${user.uuid})`);
   }

@@ -221,11 +221,21 @@ function setFields(element: XmlElement, parsed: ParsedArguments, location: strin
     if (description !== "") (old ?? element.add("Description")).setText(description);
     else if (old) element.remove(old);
   }
-  const property = parsed.text("property");
-  if (property === undefined) return;
+  for (const { name, values } of parsed.options) if (name === "property") setMediumProperty(element, values[0]);
+}
+
+/** `NAME=VALUE`; UsageError for anything else. */
+export function checkMediumProperty(property: string): void {
+  if (property.indexOf("=") <= 0)
+    throw new UsageError(`Invalid argument format for option '--property': '${property}'`);
+}
+
+/** Stores a medium's property in its entry; without a value it is taken away. */
+export function setMediumProperty(element: XmlElement, property: string): void {
+  checkMediumProperty(property);
   const equals = property.indexOf("=");
-  if (equals <= 0) throw new UsageError(`Invalid argument format for option '--property': '${property}'`);
-  const name = property.slice(0, equals);
+  const [name, value] = [property.slice(0, equals), property.slice(equals + 1)];
   const old = element.elements("Property").find((one) => one.get("name") === name);
-  (old ?? element.add("Property").set("name", name)).set("value", property.slice(equals + 1));
+  if (value !== "") (old ?? element.add("Property").set("name", name)).set("value", value);
+  else if (old) element.remove(old);
 }

@@ -83,11 +83,12 @@ export interface NewMedium {
 }
 
 /** Lists a medium under `owner`; `location` as the file shall have it. */
-export function addMedium(owner: XmlElement, medium: NewMedium): void {
+export function addMedium(owner: XmlElement, medium: NewMedium): XmlElement {
   const [section, name] = sections[medium.kind];
   const element = ensure(owner, `MediaRegistry/${section}`).add(name);
   element.set("uuid", braced(medium.uuid)).set("location", medium.location);
   if (medium.kind === "hdd") element.set("format", medium.format).set("type", medium.type ?? "Normal");
+  return element;
 }
 
 /** Takes a medium (with its children) off the list; empty sections go with it. */

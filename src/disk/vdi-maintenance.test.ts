@@ -1,8 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BlockBackend } from "../backend-api/block.ts";
+import { AnneauError } from "../base/errors.ts";
+import { randomNumbers } from "./conformance.ts";
 import { createVdi, type Steps } from "./create.ts";
 import { ImageFile } from "./image-file.ts";
 import { openMedium } from "./open.ts";
@@ -141,4 +143,31 @@ test("an image gets another UUID", () => {
   const uuid = "11111111-2222-4333-8444-555555555555";
   setVdiUuid(path, uuid);
   expect(header().uuid).toBe(uuid);
+});
+
+test("damaged images end in one line or in an image that opens (seeded)", () => {
+  const random = randomNumbers(31);
+  let changed = 0;
+  for (let round = 0; round < 60; round++) {
+    rmSync(path, { force: true });
+    createVdi(path, { sizeBytes: 4 * mib, variant: round % 3 === 0 ? "Fixed" : "Standard" });
+    if (round % 3 !== 0) write(mib, pattern(round, 4096));
+    const file = openSync(path, "r+");
+    // Fields of the header, or entries of the map.
+    for (let hits = random(4); hits >= 0; hits--) {
+      const at = random(2) === 0 ? 0x48 + 4 * random(0x50) : mib + 4 * random(4);
+      writeSync(file, Uint8Array.of(random(256), random(3), random(2) * random(256), 0), 0, 1 + random(4), at);
+    }
+    closeSync(file);
+    try {
+      run(round % 2 === 0 ? compactVdiInSteps(path) : resizeVdiInSteps(path, 6 * mib));
+      use(() => {});
+      changed++;
+    } catch (error) {
+      expect(error).toBeInstanceOf(AnneauError);
+      expect((error as Error).message).not.toContain("\n");
+    }
+    expect(readdirSync(folder)).toEqual(["disk.vdi"]);
+  }
+  expect(changed).toBeGreaterThan(5);
 });

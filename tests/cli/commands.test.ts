@@ -141,6 +141,18 @@ test("modifymedium: larger, never smaller; zeros given back", () => {
   expect(box.vboxManage("modifymedium", "r.img", "--compact").stderr).toContain("VBOX_E_NOT_SUPPORTED");
 });
 
+test("properties of media are kept with them", () => {
+  const box = new Sandbox();
+  box.ok("createhd", "--filename", "m.vdi", "--size", "4", "--property", "Owner=me", "--property=Use=a test");
+  expect(box.ok("showmediuminfo", "m.vdi")).toMatch(/^Property: {7}Owner=me\nProperty: {7}Use=a test$/m);
+  box.ok("modifymedium", "m.vdi", "--property", "Owner=", "--property", "Use=both");
+  const text = box.ok("showmediuminfo", "m.vdi");
+  expect(text).toContain("Property:       Use=both\n");
+  expect(text).not.toContain("Owner");
+  expect(box.anneau("createhd", "--filename", "n.vdi", "--size", "4", "--property", "Owner").code).toBe(2);
+  expect(existsSync(box.path("n.vdi"))).toBe(false);
+});
+
 test("clonemedium over a medium that is there, and into a larger one", () => {
   const box = new Sandbox();
   box.write("a.raw", Buffer.alloc(4 << 20, 7));

@@ -1,6 +1,6 @@
 /** A VM's life on the command line: start, pause, keys, pictures, power off, and what happens to a killed one. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
@@ -26,7 +26,9 @@ function machine(): { box: Sandbox; settings: string; pid: () => number | undefi
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 50) {
+  // Far more than any of these takes, also on a host with much else to do.
+  const endMs = Date.now() + 120_000;
+  while (Date.now() < endMs) {
     if (isSo()) return;
     await sleep(50);
   }
@@ -430,6 +432,34 @@ test("looking into a running VM: registers, counters, core files, NMI", async ()
   expect(box.anneau("debugvm", "vm", "dance").code).toBe(2);
   box.ok("controlvm", "vm", "poweroff");
   expect(box.vboxManage("debugvm", "vm", "injectnmi").stderr).toContain("is not currently running");
+});
+
+test("two VMs side by side: one is killed, the other goes on", async () => {
+  const { box, pid } = machine();
+  box.ok("createvm", "--name", "second", "--register");
+  box.ok("modifyvm", "second", "--memory", "32", "--nic1", "none", "--cpuexecutioncap", "2");
+  box.ok("modifyvm", "vm", "--cpuexecutioncap", "30");
+  // inc eax, for ever
+  box.write("busy.img", bootFloppy(0x66, 0x40, 0xeb, 0xfc));
+  for (const name of ["vm", "second"]) {
+    box.ok("storagectl", name, "--name", "Floppy", "--add", "floppy");
+    copyFileSync(box.path("busy.img"), box.path(`${name}.img`));
+    const place = ["--storagectl", "Floppy", "--port", "0", "--device", "0", "--type", "fdd"];
+    box.ok("storageattach", name, ...place, "--medium", `${name}.img`);
+    box.ok("startvm", name, "--type", "headless");
+  }
+  expect(box.ok("list", "runningvms").match(/^"(vm|second)" /gm)).toHaveLength(2);
+  const counter = () => box.ok("debugvm", "second", "statistics", "--pattern", "/cpu/instructions|/loop/restedNs");
+  const value = (name: string) => Number(new RegExp(`c="([0-9.]+)" unit="[a-z]+" name="${name}"`).exec(counter())?.[1]);
+  await until("the cap has been felt", () => value("/loop/restedNs") > 0);
+  process.kill(pid() as number, "SIGKILL");
+  await until("the process is gone", () => pid() === undefined);
+  const before = value("/cpu/instructions");
+  await until("the other one works", () => value("/cpu/instructions") > before);
+  expect(box.ok("list", "runningvms")).toMatch(/^"second" /);
+  expect([box.info("vm").get("VMState"), box.info("second").get("VMState")]).toEqual(["aborted", "running"]);
+  expect(box.anneau("unregistervm", "vm", "--delete").code).toBe(0);
+  box.ok("controlvm", "second", "poweroff");
 });
 
 test("reboot types Ctrl-Alt-Delete", async () => {
