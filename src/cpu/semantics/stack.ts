@@ -38,12 +38,12 @@ export function push(b: Builder, i: Instruction, size: number, value: Node): voi
 }
 
 /** Reads the value `depth` bytes above the top without popping. */
-function peek(b: Builder, i: Instruction, size: number, depth = 0): Node {
+export function peek(b: Builder, i: Instruction, size: number, depth = 0): Node {
   const offset = b.and(b.add(b.gpr(ESP), b.i32(depth)), stackMask(b, i));
   return b.load(stackLinear(b, i, offset, size, false), size);
 }
 
-function drop(b: Builder, i: Instruction, bytes: Node): void {
+export function drop(b: Builder, i: Instruction, bytes: Node): void {
   const esp = b.gpr(ESP);
   setStackPointer(b, i, ESP, esp, b.add(esp, bytes), stackMask(b, i));
 }

@@ -8,24 +8,77 @@ import type { Builder } from "../ir/builder.ts";
 import type { Node } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import type { Semantics } from "../table/row.ts";
-import { push } from "./stack.ts";
+import { drop, peek, push } from "./stack.ts";
 
 // ---- flags and interrupts --------------------------------------------------------------------------------------
 
-/** PUSHF: V86 with IOPL < 3 faults, so the image comes from the engine first. */
+const EFLAGS_IF = 0x200;
+const EFLAGS_DF = 0x400;
+/** CF PF AF ZF SF OF. */
+const EFLAGS_ARITHMETIC = 0x8d5;
+/** RF and VM are pushed as zeros. */
+const EFLAGS_RF_VM = 0x30000;
+
+/** The whole register from its parts. */
+function flagsImage(b: Builder): Node {
+  const bits: [Node, number][] = [
+    [b.pf(), 2],
+    [b.af(), 4],
+    [b.zf(), 6],
+    [b.sf(), 7],
+    [b.of(), 11],
+  ];
+  const system = b.and(b.state(L.EFLAGS_SYSTEM), b.i32(~EFLAGS_RF_VM));
+  return bits.reduce((image, [bit, at]) => b.or(image, b.shl(bit, b.i32(at))), b.or(system, b.cf()));
+}
+
+/** PUSHF: V86 with IOPL < 3 faults, so there the engine makes the image first. */
 export const pushf: Semantics = (b, i) => {
-  b.helper("flags-image", []);
-  const image = b.helperResult();
+  const image = b.variable(b.i32(0));
+  b.if(
+    b.and(b.state(L.MODE), b.i32(L.MODE_V86)),
+    () => {
+      b.helper("flags-image", []);
+      b.set(image, b.helperResult());
+    },
+    () => b.set(image, flagsImage(b)),
+  );
   b.commit();
-  push(b, i, i.width / 8, image);
+  push(b, i, i.width / 8, b.get(image));
 };
 
-/** POPF: load, then the engine applies privilege rules and moves the stack pointer. */
+/**
+ * POPF: the engine applies privilege rules, changes modes and lets interrupts in. In ring 0 it mostly changes arithmetic flags, DF,
+ * and IF with no interrupt waiting: that is done here.
+ */
 export const popf: Semantics = (b, i) => {
-  b.helper("popf", [b.i32(i.width), b.nextEip()], true);
+  const inEngine = () => b.helper("popf", [b.i32(i.width), b.nextEip()], true);
+  if (i.width !== 32 || !i.isFlat) {
+    inEngine();
+    return;
+  }
+  b.if(b.nez(b.state(L.CPL)), inEngine);
+  b.commit();
+  const image = peek(b, i, 4);
+  const system = b.state(L.EFLAGS_SYSTEM);
+  const changed = b.xor(image, system);
+  const others = b.and(changed, b.i32(~(EFLAGS_ARITHMETIC | EFLAGS_IF | EFLAGS_DF)));
+  const enables = b.and(b.and(changed, image), b.i32(EFLAGS_IF));
+  b.if(b.or(b.nez(others), b.and(b.nez(enables), b.nez(b.state(L.INTERRUPT_LINE)))), inEngine);
+  b.commit();
+  const mask = EFLAGS_IF | EFLAGS_DF;
+  b.setState(L.EFLAGS_SYSTEM, b.or(b.and(system, b.i32(~mask)), b.and(image, b.i32(mask))));
+  drop(b, i, b.i32(4));
+  const bit = (at: number) => b.and(b.shrU(image, b.i32(at)), b.i32(1));
+  b.flagsExplicit({ cf: bit(0), pf: bit(2), af: bit(4), zf: bit(6), sf: bit(7), of: bit(11) });
 };
 
-export const cli: Semantics = (b) => b.helper("cli", [b.nextEip()], true);
+/** CLI: outside ring 0 the engine looks at IOPL. */
+export const cli: Semantics = (b) => {
+  b.if(b.nez(b.state(L.CPL)), () => b.helper("cli", [b.nextEip()], true));
+  b.commit();
+  b.setState(L.EFLAGS_SYSTEM, b.and(b.state(L.EFLAGS_SYSTEM), b.i32(~EFLAGS_IF)));
+};
 export const sti: Semantics = (b) => b.helper("sti", [b.nextEip()], true);
 export const hlt: Semantics = (b) => b.helper("hlt", [b.nextEip()], true);
 

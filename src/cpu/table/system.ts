@@ -11,8 +11,8 @@ const parts: RowOptions = { ...checked, usesAddressWidth: true };
 
 export const systemRows: readonly Row[] = [
   row("9C", "pushf", "", system.pushf, { ...width, usesFlat: true }),
-  row("9D", "popf", "", system.popf, { ...width, ...ends }),
-  row("FA", "cli", "", system.cli, ends),
+  row("9D", "popf", "", system.popf, { ...width, usesFlat: true }),
+  row("FA", "cli", "", system.cli),
   row("FB", "sti", "", system.sti, ends),
   row("F4", "hlt", "", system.hlt, ends),
   row("CC", "int3", "", system.int, ends, 3),

@@ -47,7 +47,7 @@ function traitsOf(variant: Variant): Traits {
   const { row, instruction } = variant;
   const found: Found = {
     isPlain: true,
-    isDirectionFlag: row.mnemonic === "cld" || row.mnemonic === "std",
+    changesSystemFlags: ["cld", "std", "cli", "popf"].includes(row.mnemonic),
     conditionalFlags: false,
     readsFlags: false,
     writesFlags: false,
@@ -69,7 +69,7 @@ function traitsOf(variant: Variant): Traits {
 
 interface Found {
   isPlain: boolean;
-  readonly isDirectionFlag: boolean;
+  readonly changesSystemFlags: boolean;
   conditionalFlags: boolean;
   readsFlags: boolean;
   writesFlags: boolean;
@@ -89,13 +89,14 @@ function inspect(statements: readonly Statement[], depth: number, found: Found):
         look(s.node);
         break;
       case "stateStore":
-        // Mode, segments and control registers are the engine's business; of the system flags only DF is not.
-        if (s.offset === L.EFLAGS_SYSTEM) found.isPlain &&= found.isDirectionFlag;
+        // Mode, segments and control registers are the engine's business; of the system flags DF, and IF where no interrupt is waiting, are not.
+        if (s.offset === L.EFLAGS_SYSTEM) found.isPlain &&= found.changesSystemFlags;
         else if (s.offset < L.X87 || (s.offset >= L.MSR_FILE && s.offset < L.SCRATCH)) found.isPlain = false;
         break;
       case "helper":
         found.mayLeave = true;
-        if (depth === 0 || s.isEnding) found.isPlain = false;
+        // Under a condition it leaves: nothing has been written then.
+        if (depth === 0) found.isPlain = false;
         break;
       case "guestStore":
       case "fault":
