@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { CAPABILITIES_LOW, MEMORY_BASE as HPET_BASE } from "../../src/devices/hpet/registers.ts";
 import { type AcpiTables, buildAcpiTables } from "../../src/firmware/acpi/tables.ts";
 import { pciIrq } from "../../src/firmware/post/pci-setup.ts";
 import { testSpec } from "../../src/machine/testing.ts";
@@ -82,6 +83,24 @@ describe("ACPI tables", () => {
     expect([facs % 64, signature(at(all, facs))]).toEqual([0, "FACS"]);
     const dsdt = at(all, u32(rsdt[0], 40));
     expect([signature(dsdt), sum(dsdt)]).toEqual(["DSDT", 0]);
+  });
+
+  it("name the interrupt controllers and the HPET as they are", () => {
+    const all = tables(full);
+    const [, madt, hpet] = walk(all).rsdt;
+    expect([u32(madt, 36), u32(madt, 40)]).toEqual([0xfee00000, 1]);
+    const entries: number[][] = [];
+    for (let offset = 44; offset < madt.length; offset += madt[offset + 1])
+      entries.push([...madt.subarray(offset, offset + madt[offset + 1])]);
+    expect(entries).toEqual([
+      ...[0, 1, 2, 3].map((cpu) => [0, 8, cpu, cpu, 1, 0, 0, 0]),
+      // The id that the firmware gives it, FEC00000h, inputs from 0.
+      [1, 12, 4, 0, 0x00, 0x00, 0xc0, 0xfe, 0, 0, 0, 0],
+      // ISA 0 on input 2 as ISA has it; the SCI level and active low.
+      [2, 10, 0, 0, 2, 0, 0, 0, 0, 0],
+      [2, 10, 0, 9, 9, 0, 0, 0, 0x0f, 0],
+    ]);
+    expect([u32(hpet, 36), u32(hpet, 44), u32(hpet, 48)]).toEqual([CAPABILITIES_LOW, HPET_BASE, 0]);
   });
 
   it("disassemble and compile again without a complaint that matters", () => {
