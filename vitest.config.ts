@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// Two groups: "unit" lives beside the code and needs nothing; "system" (tests/) may boot guests and call peers.
+const guests = { testTimeout: 600_000, hookTimeout: 600_000, fileParallelism: true, maxWorkers: 2 };
+
+// Three groups: "unit" lives beside the code and needs nothing; "system" (tests/) may boot guests and call peers; "long" holds
+// what takes minutes and shows the same on more machines, engines or inputs (`npm run test:long`).
 export default defineConfig({
   test: {
     projects: [
@@ -16,11 +19,17 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["tests/**/*.test.ts"],
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
-          fileParallelism: true,
-          maxWorkers: 2,
+          exclude: ["tests/**/*.long.test.ts"],
+          ...guests,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "long",
+          include: ["tests/**/*.long.test.ts"],
+          ...guests,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

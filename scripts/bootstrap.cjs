@@ -2,7 +2,7 @@
  * Entry of the npm scripts that must work on a clean clone with any Node: installs what is missing (npm packages; for
  * tests Debian packages), then runs the real thing under the Node that the `node` package brings.
  *
- *   node scripts/bootstrap.cjs test | quickstart [arguments] | bench [arguments]
+ *   node scripts/bootstrap.cjs test | test-long | quickstart | bench [arguments]
  */
 "use strict";
 const { spawnSync } = require("node:child_process");
@@ -77,8 +77,10 @@ packages();
 const env = { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}` };
 const node = path.join(bin, "node");
 switch (command) {
-  case "test": {
+  case "test":
+  case "test-long": {
     need(forTests);
+    const projects = command === "test" ? ["unit", "system"] : ["long"];
     const steps = [
       [path.join(bin, "biome"), ["check", "."]],
       [path.join(bin, "tsc"), []],
@@ -86,7 +88,7 @@ switch (command) {
       [node, ["scripts/check-layers.ts"]],
       [node, ["scripts/check-docs-links.ts"]],
       [path.join(bin, "tsc"), ["-p", "tsconfig.build.json"]],
-      [node, [path.join(root, "node_modules/vitest/vitest.mjs"), "run", ...rest]],
+      [node, [path.join(root, "node_modules/vitest/vitest.mjs"), "run", ...projects.flatMap((name) => ["--project", name]), ...rest]],
     ];
     for (const [program, args] of steps) {
       const status = run(program, args, { env });
@@ -104,5 +106,5 @@ switch (command) {
     process.exit(run(node, ["bench/run.ts", ...rest], { env }));
     break;
   default:
-    fail("usage: bootstrap.cjs test | quickstart | bench");
+    fail("usage: bootstrap.cjs test | test-long | quickstart | bench");
 }

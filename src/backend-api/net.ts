@@ -14,6 +14,6 @@ export interface NetBackend {
   readonly readableBytes: number;
   /** Moves the next frame into `target` and returns its length; 0 if there is none. A frame longer than `target` is dropped. */
   receive(target: Uint8Array): number;
-  /** `listener` runs on the machine thread when frames have arrived or space has become free. */
+  /** `listener` runs on the machine thread when frames have arrived or space has become free, never during a call above. */
   onEvent(listener: () => void): void;
 }
