@@ -7,6 +7,7 @@
  */
 
 import { FormatError } from "../base/errors.ts";
+import type { CounterTree } from "../device-api/counters.ts";
 import type { AccessSize } from "../device-api/io-window.ts";
 import type { SavedLeaf } from "../device-api/saved-state.ts";
 import {
@@ -35,6 +36,7 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
+import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
 import type {
   OpenRequest,
   RegionLimits,
@@ -58,6 +60,15 @@ const STATE_BYTES = L.SCRATCH - L.STATE;
 /** DR7: any breakpoint enabled. */
 const DR7_ENABLED = 0xff;
 
+/** What regions did, as the core counts it. */
+export interface RegionActivity {
+  /** Calls of regions, and those that ended in front of an instruction that the interpreter had to execute. */
+  readonly entries: number;
+  readonly siteExits: number;
+  /** Instructions executed in regions. */
+  readonly executed: number;
+}
+
 /** Test switches that must not change what a guest computes. */
 export interface EngineTuning {
   readonly tlbPages?: number;
@@ -71,8 +82,15 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   readonly physicalMap: PhysicalMap;
   readonly state: CpuState;
   readonly helpers: Helpers;
-  get regionStatistics(): RegionStatistics | undefined {
-    return this.#regions?.statistics;
+  get regionStatistics(): (RegionStatistics & RegionActivity) | undefined {
+    if (this.#regions === undefined) return undefined;
+    const count = (counter: number) => Number(this.state.view.getBigUint64(counter, true));
+    return {
+      ...this.#regions.statistics,
+      entries: count(REGION_ENTRIES),
+      siteExits: count(REGION_SITE_EXITS),
+      executed: count(REGION_INSTRUCTIONS),
+    };
   }
   get decoder(): Decoder {
     return this.#decoder;
@@ -418,6 +436,21 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     this.#system.stateReplaced();
     this.#cache.flush();
     this.#modeKey = -1;
+  }
+
+  statistics(): CounterTree {
+    const tree = {
+      tlb: { pages: this.#tlb.livePages, slowAccesses: this.#linear.translations, pageWalks: this.#linear.walks },
+      code: { ...this.#cache.counters() },
+    };
+    const regions = this.regionStatistics;
+    if (regions === undefined) return tree;
+    const { executed } = regions;
+    const share = this.instructionCount === 0 ? 0 : executed / this.instructionCount;
+    return {
+      ...tree,
+      regions: { ...regions, executedPercent: Math.round(share * 1000) / 10, ...this.#regions?.queue() },
+    };
   }
 
   describe(): string {

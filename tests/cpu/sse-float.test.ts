@@ -10,19 +10,27 @@ import { CaseList, fx } from "./native/case-format.ts";
 import { describeCase, differences } from "./native/compare.ts";
 import { encode } from "./native/encode.ts";
 import { EngineRunner } from "./native/engine-runner.ts";
+import { FORCED, ForcedTwin } from "./native/forced.ts";
 import { runNative } from "./native/native-runner.ts";
 import { createRandom, double, doubles, single, singles } from "./native/values.ts";
 
 let engine: EngineRunner;
+let forced: ForcedTwin<CaseList>;
 beforeAll(async () => {
   engine = await EngineRunner.create();
+  forced = new ForcedTwin(await EngineRunner.create(FORCED));
 });
 
 const SHOWN = 5;
+/** Cases of a list that run once more, translated: most of them have the same code. */
+const FORCED_CASES = 1000;
 
 function compareAll(cases: CaseList): string[] {
   const native = runNative(cases);
   const ours = engine.run(cases);
+  const { differing, executed } = forced.run(cases, ours, FORCED_CASES);
+  expect(differing.slice(0, SHOWN).map((n) => describeCase(cases, n))).toEqual([]);
+  expect(executed, "instructions in regions").toBeGreaterThan(0);
   const found: string[] = [];
   for (let n = 0; n < cases.length; n++) {
     const here = differences(native, ours, n);

@@ -10,15 +10,20 @@ import { AREA, AREA_BYTES, CaseList, fx } from "./native/case-format.ts";
 import { type CompareOptions, describeCase, differences } from "./native/compare.ts";
 import { encode, formsOf } from "./native/encode.ts";
 import { EngineRunner } from "./native/engine-runner.ts";
+import { FORCED, ForcedTwin, isTranslated } from "./native/forced.ts";
 import { runNative } from "./native/native-runner.ts";
 import { createRandom, integer, type Lanes, vector } from "./native/values.ts";
 
 let engine: EngineRunner;
+let forced: ForcedTwin<CaseList>;
 beforeAll(async () => {
   engine = await EngineRunner.create();
+  forced = new ForcedTwin(await EngineRunner.create(FORCED));
 });
 
 const CASES_PER_FORM = 400;
+/** Cases of a row that run once more, translated. */
+const FORCED_PER_ROW = Number(process.env.FORCED_CASES ?? 60);
 const SHOWN = 5;
 const END = AREA + AREA_BYTES;
 
@@ -92,9 +97,12 @@ function fill(item: ReturnType<CaseList["add"]>, lanes: Lanes, isConversion: boo
   for (let at = 0; at < AREA_BYTES; at += 16) item.setMemory(at, vector(lanes, random));
 }
 
-function compareAll(cases: CaseList, options: CompareOptions = {}): string[] {
+function compareAll(row: Row, cases: CaseList, options: CompareOptions = {}): string[] {
   const native = runNative(cases);
   const ours = engine.run(cases);
+  const { differing, executed } = forced.run(cases, ours, FORCED_PER_ROW);
+  expect(differing.slice(0, SHOWN).map((n) => describeCase(cases, n))).toEqual([]);
+  if (isTranslated(row)) expect(executed, "instructions in regions").toBeGreaterThan(0);
   const found: string[] = [];
   for (let n = 0; n < cases.length; n++) {
     const here = differences(native, ours, n, options);
@@ -123,7 +131,7 @@ describe.each([
     const random = createRandom([...name].reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7));
     const cases = new CaseList();
     expect(addCases(cases, row, random)).toBeGreaterThan(0);
-    const found = compareAll(cases, options[row.mnemonic]);
+    const found = compareAll(row, cases, options[row.mnemonic]);
     expect(found.slice(0, SHOWN), `${found.length} of ${cases.length} cases differ`).toEqual([]);
   });
 });

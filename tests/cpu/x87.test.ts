@@ -10,18 +10,23 @@ import { AREA, AREA_BYTES, CaseList, type CaseWriter, fx, NO_VECTOR, type Outcom
 import { type CompareOptions, describeCase, differences } from "./native/compare.ts";
 import { encode, formsOf } from "./native/encode.ts";
 import { EngineRunner } from "./native/engine-runner.ts";
+import { FORCED, ForcedTwin, isTranslated } from "./native/forced.ts";
 import { runNative } from "./native/native-runner.ts";
 import { createRandom } from "./native/values.ts";
 import { fillState } from "./native/x87-state.ts";
 import { extendedBytes, memoryOperand } from "./native/x87-values.ts";
 
 let engine: EngineRunner;
+let forced: ForcedTwin<CaseList>;
 beforeAll(async () => {
   engine = await EngineRunner.create();
+  forced = new ForcedTwin(await EngineRunner.create(FORCED));
 });
 
 const CASES_PER_ROW = Number(process.env.X87_CASES ?? 400);
 const SHOWN = 5;
+/** Cases of a row that run once more, translated. */
+const FORCED_PER_ROW = Number(process.env.FORCED_CASES ?? 60);
 const END = AREA + AREA_BYTES;
 
 function addCases(cases: CaseList, row: Row, random: () => number): number {
@@ -140,6 +145,9 @@ describe.each([
     expect(addCases(cases, row, random)).toBeGreaterThan(0);
     const native = runNative(cases);
     const ours = engine.run(cases);
+    const { differing, executed } = forced.run(cases, ours, FORCED_PER_ROW);
+    expect(differing.slice(0, SHOWN).map((n) => describeX87(cases, n))).toEqual([]);
+    if (isTranslated(row)) expect(executed, "instructions in regions").toBeGreaterThan(0);
     const found: string[] = [];
     for (let n = 0; n < cases.length; n++) {
       if (ENVIRONMENT.test(row.mnemonic)) {
@@ -170,6 +178,9 @@ test("sequences", () => {
   }
   const native = runNative(cases);
   const ours = engine.run(cases);
+  const { differing, executed } = forced.run(cases, ours, FORCED_PER_ROW * 10);
+  expect(differing.slice(0, SHOWN).map((n) => describeX87(cases, n))).toEqual([]);
+  expect(executed).toBeGreaterThan(FORCED_PER_ROW * 20);
   const found: string[] = [];
   for (let n = 0; n < cases.length; n++) {
     const here = differences(native, ours, n);

@@ -82,6 +82,13 @@ export class CodeCache {
     return this.hotThreshold === 0 ? L.MAP_ORIGINALS : L.DECODE_MAP_BYTES;
   }
 
+  /** For statistics. */
+  counters(): { invalidations: number; flushes: number; mapBytes: number; recordBytes: number } {
+    const { invalidations, flushes } = this;
+    const mapBytes = this.#nextMap - L.DECODE_MAPS;
+    return { invalidations, flushes, mapBytes, recordBytes: this.#nextRecord - L.RECORDS };
+  }
+
   /** Restricts the cache to that many maps (tests). */
   limitMaps(maps: number): void {
     this.#mapLimit = Math.min(L.DECODE_MAPS + maps * L.DECODE_MAP_BYTES, L.DECODE_MAPS + L.DECODE_MAPS_BYTES);

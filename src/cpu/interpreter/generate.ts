@@ -9,7 +9,13 @@ import { Builder } from "../ir/builder.ts";
 import * as L from "../layout.ts";
 import { guardUnit } from "../semantics/guard.ts";
 import type { Row } from "../table/row.ts";
-import { REGION_EXIT, REGION_PARAMETERS } from "../translator/region-lowering.ts";
+import {
+  REGION_ENTRIES,
+  REGION_EXIT,
+  REGION_INSTRUCTIONS,
+  REGION_PARAMETERS,
+  REGION_SITE_EXITS,
+} from "../translator/region-lowering.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
 import { CoreImports } from "./imports.ts";
@@ -218,6 +224,16 @@ export function generateInterpreter(
     set(RECORD);
   };
 
+  /** Adds what `push` pushes (an i32, taken as signed) to a 64-bit counter in the state block. */
+  const addToCounter = (counter: number, push: () => void, operation: number = op.i64Add) => {
+    constant(0);
+    constant(0);
+    load(op.i64Load, counter);
+    push();
+    code.push(op.i64ExtendI32S, operation, op.i64Store, 0);
+    pushUnsigned(code, counter);
+  };
+
   /** Behind a record's look-up: an odd entry is a region to call, an even one counts down to becoming one. */
   const emitRegionEntry = () => {
     // An odd entry is a region.
@@ -231,6 +247,8 @@ export function generateInterpreter(
     load(op.i32Load, L.MAP_ORIGINALS);
     set(STATUS);
     code.push(op.else);
+    addToCounter(REGION_ENTRIES, () => constant(1));
+    addToCounter(REGION_INSTRUCTIONS, () => get(P_BUDGET));
     get(EIP);
     get(P_BUDGET);
     get(TLB_READ);
@@ -244,10 +262,12 @@ export function generateInterpreter(
     pushUnsigned(code, regionType);
     code.push(0);
     set(P_BUDGET);
+    addToCounter(REGION_INSTRUCTIONS, () => get(P_BUDGET), op.i64Sub);
     loadState(L.EIP);
     set(EIP);
     loadState(REGION_EXIT);
     set(AVOID);
+    addToCounter(REGION_SITE_EXITS, () => get(AVOID));
     // It left between two jumps: the budget is not looked at here.
     get(AVOID);
     code.push(op.if, EMPTY);

@@ -32,6 +32,9 @@ export class LinearMemory {
   high = 0;
   /** The last 128-bit read; the source of 128-bit writes. */
   readonly parts = new Uint32Array(4);
+  /** Accesses that the TLB tables did not serve, and page walks for them and for instruction fetches (statistics). */
+  translations = 0;
+  walks = 0;
   /** Called with each access to a watched page that reaches the slow path; set by the engine. */
   onWatchedAccess: ((linear: number, sizeBytes: number, isWrite: boolean) => void) | undefined;
 
@@ -63,9 +66,11 @@ export class LinearMemory {
    */
   translate(linear: number, access: number): number {
     const page = linear >>> 12;
+    this.translations++;
     const remembered = this.#tlb.lookupSlow(page, access);
     if (remembered >= 0) return remembered;
     const walker = this.#walker;
+    this.walks++;
     if (!walker.lookup(linear, access)) {
       this.#faultLinear = linear >>> 0;
       return -1;
@@ -78,6 +83,7 @@ export class LinearMemory {
   fetchPage(linear: number, user: boolean): number {
     const walker = this.#walker;
     const access = ACCESS_FETCH | (user ? ACCESS_USER : 0);
+    this.walks++;
     walker.walk(linear, access);
     this.#tlb.insert(linear >>> 12, walker.gpaPage, access, walker.canCacheWrite, walker.isGlobal);
     return walker.gpaPage;

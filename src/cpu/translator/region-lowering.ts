@@ -31,6 +31,10 @@ export const FIXED_LOCALS: readonly WasmType[] = [...new Array<WasmType>(10).fil
 
 /** Nonzero after a region left for the interpreter in front of an instruction. */
 export const REGION_EXIT = L.SCRATCH + 0x64;
+/** 64-bit counters: calls of regions, those that ended in front of an instruction for the interpreter, instructions in them. */
+export const REGION_ENTRIES = L.SCRATCH + 0x68;
+export const REGION_SITE_EXITS = L.SCRATCH + 0x70;
+export const REGION_INSTRUCTIONS = L.SCRATCH + 0x78;
 /** Write TLBs stand behind the read TLBs of the same privilege. */
 const TLB_WRITE_OFFSET = L.TLB_WRITE_SUPERVISOR - L.TLB_READ_SUPERVISOR;
 

@@ -134,6 +134,11 @@ export class Regions {
     this.#batch = limits.batch ?? 16;
   }
 
+  /** What is waiting: requests, and jobs that are being compiled. */
+  queue(): { requests: number; jobs: number } {
+    return { requests: this.#queue.length, jobs: this.#pending.size };
+  }
+
   /** Remembers a request; compiles when enough have come together. */
   request(wanted: Wanted): void {
     this.#queue.push(wanted);

@@ -71,6 +71,7 @@ function flagsMask(made: RowCases, n: number): number {
 export interface Comparison {
   readonly made: RowCases;
   readonly native: SegmentedOutcomes;
+  readonly ours: SegmentedOutcomes;
   /** Differences as text, one for each case that has any. */
   readonly found: string[];
 }
@@ -87,5 +88,5 @@ export function compareRow(row: Row, engine: SegmentedEngine, options: SuiteOpti
     const here = segmentedDifferences(native, ours, n, { ...mask, flags: flagsMask(made, n) });
     if (here.length > 0) found.push(`${describeSegmentedCase(made.cases, n)}\n    ${here.join("\n    ")}`);
   }
-  return { made, native, found };
+  return { made, native, ours, found };
 }
