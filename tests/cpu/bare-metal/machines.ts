@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createEngine } from "../../../src/cpu/create.ts";
-import type { EngineTuning } from "../../../src/cpu/engine.ts";
+import type { EngineTuning, SoftwareEngine } from "../../../src/cpu/engine.ts";
 import { MemoryMedium, TestPc } from "../../../src/machine/testing.ts";
 
 /** The images' disk: small, with a geometry that all BIOSes agree on. */
@@ -111,18 +111,30 @@ export function runBochs(disk: Uint8Array): Promise<string> {
 
 export interface OurOptions {
   readonly nx?: boolean;
+  /** Guest time of an instruction. Slow on purpose, as Bochs above. */
+  readonly nsPerInstruction?: number;
+  /** Takes the engine that `tuning` asked for. */
+  readonly onEngine?: (engine: SoftwareEngine) => void;
   /** Engine switches that must not change a line. */
   readonly tuning?: EngineTuning;
 }
 
 /** Our machine, our BIOS, the same disk. The image ends in a triple fault; `maxInstructions` ends a hanging one. */
 export async function runOurs(disk: Uint8Array, options: OurOptions = {}, maxInstructions = 2e9): Promise<string> {
-  const { nx = true, tuning } = options;
+  const { nx = true, nsPerInstruction = 1000, tuning, onEngine } = options;
   const pc = await TestPc.start({
     disks: { "0.0": new MemoryMedium(disk.slice()) },
-    // Slow on purpose, as Bochs above.
-    spec: { ramMiB: 32, cpu: { pae: true, nx }, deterministic: { nsPerInstruction: 1000 } },
-    host: tuning === undefined ? {} : { createCpu: (given) => createEngine(given, tuning) },
+    spec: { ramMiB: 32, cpu: { pae: true, nx }, deterministic: { nsPerInstruction } },
+    host:
+      tuning === undefined
+        ? {}
+        : {
+            createCpu: async (given) => {
+              const engine = await createEngine(given, tuning);
+              onEngine?.(engine);
+              return engine;
+            },
+          },
   });
   pc.runUntil(() => false, maxInstructions);
   return pc.serial.text || `Anneau said nothing on COM1:\n${pc.describe()}`;
