@@ -102,14 +102,16 @@ class FirmwareDevice implements Device {
 
   attach(context: DeviceContext): void {
     this.context = context;
+    // Another BIOS starts the card's video ROM, which is ours.
+    context.claimPorts(VIDEO_CONTROL_PORT, 1, this.video.control);
+    context.claimPorts(VIDEO_SESSION_PORT, VIDEO_SESSIONS, this.video.sessions);
+    if (this.config.spec.biosImage !== undefined) return;
     context.claimPorts(TRAP_PORT, 1, {
       read: (_offset: number, size: AccessSize) => allOnes(size),
       write: (_offset: number, size: AccessSize) => {
         if (size === 1) this.trap();
       },
     });
-    context.claimPorts(VIDEO_CONTROL_PORT, 1, this.video.control);
-    context.claimPorts(VIDEO_SESSION_PORT, VIDEO_SESSIONS, this.video.sessions);
   }
 
   reset(): void {

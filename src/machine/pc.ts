@@ -145,7 +145,6 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const audio = createAudio(spec, backends, (channel) => dma.channel(channel));
   const platform: Device[] = [...interrupts.devices, i440fx, piix3, pit, dma, rtc, systemPorts, ps2, acpiPm];
   if (hpet) platform.push(hpet);
-  const ownFirmware = spec.biosImage === undefined ? [firmware] : [];
   const all: Device[] = [
     ...platform,
     ...uarts,
@@ -154,7 +153,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     ...(ohci ? [ohci] : []),
     ...(vga ? [vga] : []),
     ...audio,
-    ...ownFirmware,
+    firmware,
   ];
   for (const device of all) {
     let { isaIrq } = interrupts;

@@ -120,7 +120,7 @@ function fillMemory(context: ServiceContext, memory: ServiceMemory): void {
 }
 
 /**
- * Bits: 0 floppies there, 1 coprocessor, 2 pointing device, 4–5 video (00 = EGA and later), 6–7 floppies less one, 9–11
+ * Bits: 0 floppies there, 1 coprocessor, 2 pointing device, 4–5 video (left to the card's ROM), 6–7 floppies less one, 9–11
  * serial ports, 14–15 parallel ports.
  */
 function equipmentWord(context: ServiceContext, comPorts: number, lptPorts: number): number {

@@ -9,11 +9,11 @@ import type { Assembler } from "../assembler/assembler.ts";
 import { diskette144, diskette288, diskette720 } from "../disk/floppy-parameters.ts";
 import { physicalGeometry } from "../disk/geometry.ts";
 
-/** Model FCh, submodel 1; second PIC, clock, INT 15h 4Fh, EBDA; INT 16h function 09h. */
+/** Model FCh, submodel 0, revision 1; second PIC, clock, INT 15h 4Fh, EBDA; INT 16h function 09h. */
 export function emitConfigurationTable(a: Assembler): void {
   a.label("configurationTable");
   a.dw(8);
-  a.db(0xfc, 0x01, 0x00, 0x74, 0x40, 0x00, 0x00, 0x00);
+  a.db(0xfc, 0x00, 0x01, 0x74, 0x40, 0x00, 0x00, 0x00);
 }
 
 export function emitBaudTable(a: Assembler): void {

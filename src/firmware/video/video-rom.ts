@@ -26,6 +26,7 @@ import {
   SP,
   SS,
 } from "../assembler/operands.ts";
+import { BDA_BASE, bda } from "../bios-data-area.ts";
 import { font8x8, font8x14, font8x16 } from "../fonts/fonts.ts";
 import { FRAME_BYTES, op, VIDEO_CONTROL_PORT, VIDEO_KEY, VIDEO_SESSION_PORT } from "./program.ts";
 import { emitSavePointers, emitStaticFunctionality, emitVbeStrings } from "./rom-tables.ts";
@@ -33,6 +34,7 @@ import { emitFastTeletype } from "./teletype-rom-code.ts";
 import { emitVbeProtectedInterface, emitVbeWindowFunction } from "./vbe-rom-code.ts";
 
 export const VIDEO_ROM_BYTES = 0x8000;
+const EQUIPMENT = BDA_BASE + bda.equipment;
 
 export interface VideoRom {
   readonly bytes: Uint8Array;
@@ -94,7 +96,7 @@ function emitPciData(a: Assembler, ids: VideoRomIds): void {
   a.dw(0);
 }
 
-/** Called by POST: takes the vectors and sets mode 3. */
+/** Called by POST: takes the vectors, notes 80 columns in colour as the initial mode (INT 11h) and sets mode 3. */
 function emitInitialise(a: Assembler): void {
   a.label("initialise");
   a.push(AX);
@@ -114,6 +116,8 @@ function emitInitialise(a: Assembler): void {
     a.mov(m16(vector * 4), AX);
     a.mov(m16(vector * 4 + 2), CS);
   }
+  a.and(m8(EQUIPMENT), 0xcf);
+  a.or(m8(EQUIPMENT), 0x20);
   a.mov(AX, 0x0003);
   a.int(0x10);
   a.pop(DS);
