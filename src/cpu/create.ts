@@ -8,6 +8,8 @@ import { opcodeTable } from "./table/table.ts";
 import { JobCompiler, SynchronousCompileService } from "./translator/compile-service.ts";
 import { ShapeReader } from "./translator/region-shape.ts";
 import { Regions } from "./translator/regions.ts";
+import { type RegionFunction, Shadow } from "./translator/shadow.ts";
+import { SHADOW_STORE } from "./translator/shadow-lowering.ts";
 import { VariantTable } from "./translator/variant-table.ts";
 
 /** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
@@ -20,31 +22,31 @@ export async function createEngine(
   rows: readonly Row[] = opcodeTable,
 ): Promise<SoftwareEngine> {
   const pages = options.memory.buffer.byteLength / 65536;
-  const generated: GeneratedInterpreter = generateInterpreter(
-    rows,
-    pages,
-    coreLibraries,
-    tuning.hotThreshold !== undefined,
-  );
+  const hasRegions = tuning.hotThreshold !== undefined;
+  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries, { hasRegions });
   const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
   const module = await WebAssembly.compile(generated.bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });
   let regions: Regions | undefined;
-  if (tuning.hotThreshold !== undefined) {
+  let shadow: Shadow | undefined;
+  if (hasRegions) {
+    shadow = tuning.isShadowed === true ? await Shadow.create(options, engine.state, rows) : undefined;
     const variants = new VariantTable(rows);
     regions = new Regions({
       reader: new ShapeReader(variants, options.memory),
-      service: options.compileService ?? new SynchronousCompileService(new JobCompiler(variants, pages)),
+      service:
+        options.compileService ?? new SynchronousCompileService(new JobCompiler(variants, pages, shadow !== undefined)),
       memory: options.memory,
       table: instance.exports.table,
       firstSlot: generated.firstRegionSlot,
       slots: REGION_SLOTS,
-      library: (name) => instance.exports[name],
+      library: (name) => (name === SHADOW_STORE ? shadow?.noteStore : instance.exports[name]),
+      wrap: (run) => (shadow === undefined ? run : shadow.wrap(run as RegionFunction)),
       owner: engine,
       limits: tuning.regions,
     });
   }
-  engine.attachCore(instance.exports as unknown as Core, regions);
+  engine.attachCore(instance.exports as unknown as Core, regions, shadow?.statistics);
   return engine;
 }
 

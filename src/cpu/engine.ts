@@ -45,6 +45,7 @@ import type {
   RegionsOwner,
   Wanted,
 } from "./translator/regions.ts";
+import type { ShadowStatistics } from "./translator/shadow.ts";
 
 /** Exports of the core module. */
 export interface Core {
@@ -76,6 +77,8 @@ export interface EngineTuning {
   /** Jumps to an instruction before it is translated; undefined: interpreter only. */
   readonly hotThreshold?: number;
   readonly regions?: RegionLimits;
+  /** Shadow mode (translator/shadow.ts): each run of a region is repeated by an interpreter and compared. */
+  readonly isShadowed?: boolean;
 }
 
 export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
@@ -92,6 +95,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       executed: count(REGION_INSTRUCTIONS),
     };
   }
+  /** In shadow mode: what has been compared. */
+  shadowStatistics: ShadowStatistics | undefined;
   get decoder(): Decoder {
     return this.#decoder;
   }
@@ -185,9 +190,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   }
 
   /** Gives the engine its compiled module; before the first `run`. */
-  attachCore(core: Core, regions?: Regions): void {
+  attachCore(core: Core, regions?: Regions, shadow?: ShadowStatistics): void {
     this.#core = core;
     this.#regions = regions;
+    this.shadowStatistics = shadow;
     this.reset();
   }
 
@@ -450,6 +456,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     return {
       ...tree,
       regions: { ...regions, executedPercent: Math.round(share * 1000) / 10, ...this.#regions?.queue() },
+      ...(this.shadowStatistics === undefined ? {} : { shadow: { ...this.shadowStatistics } }),
     };
   }
 

@@ -141,6 +141,12 @@ export const MSR_FILE = STATE + 0x500;
 export const SCRATCH = STATE + 0x800;
 export const STATE_END = STATE + 0x2000;
 
+/** 4 MiB that always stay zero: the TLB of an interpreter that walks page tables at each access (shadow mode). */
+export const NO_TLB = 0x0040_0000;
+/** Its decoded instructions, up to the TLBs. */
+export const SHADOW_RECORDS = 0x0080_0000;
+export const SHADOW_RECORDS_BYTES = 0x0080_0000;
+
 /**
  * TLBs for 32-bit modes: direct tables of 2^20 u32 indexed by linear page number, one per access kind. Entry 0 = go the
  * slow way; else host address = linear + entry + TLB_BIAS, where the bias is the static offset of the load or store

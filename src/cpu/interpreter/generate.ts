@@ -133,16 +133,23 @@ export function numberHandlers(rows: readonly Row[]): HandlerNumbers {
   return { inline, outOfLine, handlerCount, renumber };
 }
 
+export interface InterpreterOptions {
+  /** Regions may be entered: slots in the table, counters of jumps. */
+  readonly hasRegions?: boolean;
+  /** False: every access goes through its helper. */
+  readonly hasTlb?: boolean;
+}
+
 export function generateInterpreter(
   rows: readonly Row[],
   memoryPages: number,
   libraries: readonly LibraryGenerator[] = [],
-  hasRegions = false,
+  { hasRegions = false, hasTlb = true }: InterpreterOptions = {},
 ): GeneratedInterpreter {
   const writer = new ModuleWriter(memoryPages);
   const imports = new CoreImports(writer);
-  const globalRead = writer.global(I32, L.TLB_READ_SUPERVISOR);
-  const globalWrite = writer.global(I32, L.TLB_WRITE_SUPERVISOR);
+  const globalRead = writer.global(I32, hasTlb ? L.TLB_READ_SUPERVISOR : L.NO_TLB);
+  const globalWrite = writer.global(I32, hasTlb ? L.TLB_WRITE_SUPERVISOR : L.NO_TLB);
   for (const library of libraries) library(writer, imports);
 
   const { inline, outOfLine, handlerCount, renumber } = numberHandlers(rows);
@@ -328,8 +335,8 @@ export function generateInterpreter(
     [TLB_WRITE, L.TLB_WRITE_USER, L.TLB_WRITE_SUPERVISOR, globalWrite],
     [TLB_CODE, L.TLB_CODE_USER, L.TLB_CODE_SUPERVISOR, -1],
   ] as const) {
-    constant(user);
-    constant(supervisor);
+    constant(hasTlb ? user : L.NO_TLB);
+    constant(hasTlb ? supervisor : L.NO_TLB);
     loadState(L.MODE);
     constant(L.MODE_USER);
     code.push(op.i32And, op.select);

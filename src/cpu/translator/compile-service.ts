@@ -34,12 +34,13 @@ export interface CompileService {
 export class JobCompiler {
   readonly #compiler: RegionCompiler;
 
-  constructor(variants: VariantTable, memoryPages: number) {
-    this.#compiler = new RegionCompiler(variants, memoryPages, librarySignatures);
+  /** `isShadowed`: for shadow mode, regions tell of their stores. */
+  constructor(variants: VariantTable, memoryPages: number, isShadowed = false) {
+    this.#compiler = new RegionCompiler(variants, memoryPages, librarySignatures, isShadowed);
   }
 
-  static forRows(rows: readonly Row[], memoryPages: number): JobCompiler {
-    return new JobCompiler(new VariantTable(rows), memoryPages);
+  static forRows(rows: readonly Row[], memoryPages: number, isShadowed = false): JobCompiler {
+    return new JobCompiler(new VariantTable(rows), memoryPages, isShadowed);
   }
 
   compile({ id, regions }: CompileJob): CompileResult {

@@ -23,6 +23,7 @@ import {
   RegionLowering,
 } from "./region-lowering.ts";
 import type { Block, Shape } from "./region-shape.ts";
+import { SHADOW_STORE, ShadowLowering, shadowStoreSignature } from "./shadow-lowering.ts";
 import { Structure } from "./structure.ts";
 import type { VariantTable } from "./variant-table.ts";
 
@@ -67,15 +68,23 @@ export class RegionCompiler {
   readonly #variants: VariantTable;
   readonly #memoryPages: number;
   readonly #libraries: ReadonlyMap<string, LibrarySignature>;
+  readonly #isShadowed: boolean;
 
-  constructor(variants: VariantTable, memoryPages: number, libraries: ReadonlyMap<string, LibrarySignature>) {
+  /** `isShadowed`: for shadow mode, regions tell of their stores. */
+  constructor(
+    variants: VariantTable,
+    memoryPages: number,
+    libraries: ReadonlyMap<string, LibrarySignature>,
+    isShadowed = false,
+  ) {
     this.#variants = variants;
     this.#memoryPages = memoryPages;
-    this.#libraries = libraries;
+    this.#libraries = isShadowed ? new Map([...libraries, [SHADOW_STORE, shadowStoreSignature]]) : libraries;
+    this.#isShadowed = isShadowed;
   }
 
   compile(jobs: readonly RegionJob[]): CompiledModule {
-    const libraries = new Set<string>();
+    const libraries = new Set<string>(this.#isShadowed ? [SHADOW_STORE] : []);
     const planned = jobs.map((job) => {
       const plan = planRegion(this.#variants, job.shape, job.head);
       const bodies = buildBodies(this.#variants, job.shape, plan);
@@ -93,7 +102,15 @@ export class RegionCompiler {
     const regions = planned.map(({ job, plan, bodies }, index) => {
       const run = writer.reserve(REGION_PARAMETERS, [I32]);
       writer.exportFunction(`r${index}`, run);
-      return emitRegion(writer, run, job, plan, bodies, libraryIndex);
+      return emitRegion(
+        writer,
+        run,
+        job,
+        plan,
+        bodies,
+        libraryIndex,
+        this.#isShadowed ? ShadowLowering : RegionLowering,
+      );
     });
     return { bytes: writer.finish(), libraries: [...libraries], regions };
   }
@@ -247,6 +264,7 @@ function emitRegion(
   plan: Plan,
   bodies: readonly Body[],
   libraryIndex: (name: string) => number,
+  LoweringOfKind: typeof RegionLowering,
 ): CompiledRegion {
   const { blocks } = shape;
   const starts = new Map(blocks.map((block, n) => [block.start, n]));
@@ -298,7 +316,7 @@ function emitRegion(
     code.push(op.end);
   }
   let structure: Structure<Label>;
-  const lowering = new RegionLowering(
+  const lowering = new LoweringOfKind(
     code,
     takeLocal,
     {

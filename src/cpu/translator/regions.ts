@@ -92,6 +92,8 @@ export interface RegionsOptions {
   readonly firstSlot: number;
   readonly slots: number;
   readonly library: (name: string) => unknown;
+  /** What the table gets for a region's function. */
+  readonly wrap?: (run: unknown) => unknown;
   readonly owner: RegionsOwner;
   readonly limits?: RegionLimits;
 }
@@ -203,14 +205,14 @@ export class Regions {
   }
 
   #install({ job, frames }: Pending, compiled: CompiledRegion, run: unknown): void {
-    const { table } = this.#options;
+    const { table, wrap } = this.#options;
     while (this.#all.size >= this.#limit) {
       const [oldest] = this.#all;
       this.#remove(oldest);
       this.statistics.evicted++;
     }
     const slot = this.#free.pop() as number;
-    table.set(slot, run);
+    table.set(slot, wrap === undefined ? run : wrap(run));
     const entries: number[] = [];
     for (const { offset, number } of compiled.entries) {
       const map = job.maps.get(offset >> 12) as number;

@@ -4,14 +4,13 @@
  * a forced run that silently interpreted would show nothing.
  */
 import { layoutRows, variantsOf } from "../../../src/cpu/decode/variants.ts";
-import type { EngineTuning, SoftwareEngine } from "../../../src/cpu/engine.ts";
+import type { SoftwareEngine } from "../../../src/cpu/engine.ts";
 import { numberHandlers } from "../../../src/cpu/interpreter/generate.ts";
 import type { Row } from "../../../src/cpu/table/row.ts";
 import { opcodeTable } from "../../../src/cpu/table/table.ts";
 import { VariantTable } from "../../../src/cpu/translator/variant-table.ts";
 
-/** Every block becomes a region at its first jump, compiled at once. */
-export const FORCED: EngineTuning = { hotThreshold: 1, regions: { batch: 1 } };
+export { FORCED } from "../../../src/cpu/translator/testing.ts";
 
 /** Instructions executed in regions so far. */
 export function executedInRegions(engine: SoftwareEngine): number {

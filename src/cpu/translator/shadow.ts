@@ -1,0 +1,367 @@
+/**
+ * Shadow mode: each run of a region is taken back and repeated by an interpreter that shares nothing with it but the semantics
+ * functions: it walks the page tables at each access and each fetch, and decodes what stands in memory at that moment. Registers,
+ * flags, x87 and vector state and all stores must be the same; the first difference throws, with both sides' traces.
+ *
+ * Nothing is done twice: regions leave in front of whatever touches a device, and what would touch one here is a difference. Accessed
+ * and dirty bits are the TLB's business and are not written here.
+ *
+ * A guest that changes page tables and goes on using what the TLB remembers, as it may until it says INVLPG, would be a difference too.
+ */
+import type { CpuBus } from "../../device-api/virtual-cpu.ts";
+import { type DecodeMode, Decoder } from "../decode/decoder.ts";
+import * as R from "../decode/records.ts";
+import { handler } from "../decode/variants.ts";
+import { coreLibraries } from "../fpu/libraries.ts";
+import { exit, generateInterpreter } from "../interpreter/generate.ts";
+import { helperArity } from "../interpreter/imports.ts";
+import { BUDGET, SLOW_VALUE } from "../interpreter/lowering.ts";
+import * as L from "../layout.ts";
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_USER, ACCESS_WRITE, PageWalker } from "../mmu/page-walk.ts";
+import { PhysicalMemory } from "../mmu/physical-memory.ts";
+import { checkSegment } from "../mmu/segment-check.ts";
+import type { SoftwareCpuOptions } from "../software-cpu.ts";
+import type { CpuState } from "../state.ts";
+import { CpuFault } from "../system/fault.ts";
+import type { Row } from "../table/row.ts";
+import { I32, ModuleWriter } from "../wasm/writer.ts";
+import { REGION_EXIT, REGION_PARAMETERS } from "./region-lowering.ts";
+import { WriteLog } from "./write-log.ts";
+
+/** A region's function: EIP, budget, data TLB, dispatch number, code TLB; it answers the budget left. */
+export type RegionFunction = (eip: number, budget: number, tlb: number, dispatch: number, tlbCode: number) => number;
+
+export interface ShadowStatistics {
+  /** Runs of regions that were repeated, and the instructions and stores compared in them. */
+  runs: number;
+  instructions: number;
+  stores: number;
+}
+
+/** A region and the interpreter do not agree. */
+export class ShadowDifference extends Error {
+  override name = "ShadowDifference";
+}
+
+/** What the interpreter met that a region would have left for. */
+class Refusal extends Error {}
+
+const MAX_INSTRUCTION_BYTES = 15;
+/** Two records and the one behind them, rounded up. */
+const SLOT_BYTES = 64;
+const SLOTS = L.SHADOW_RECORDS_BYTES / SLOT_BYTES - 1;
+/** For instructions in two pages. */
+const CROSSING_SLOT = SLOTS;
+const STATE_WORDS = (L.SCRATCH - L.STATE) >> 2;
+/** Regions exist in this mode only. */
+const MODE: DecodeMode = { isCode32: true, isFlat: true, isProtected: true };
+const NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
+/** Instructions of a trace: from its beginning and up to its end. */
+const SHOWN = 16;
+
+/** Page tables are read, never written: accessed and dirty bits stay. */
+class ReadOnlyMemory extends PhysicalMemory {
+  override write32(): void {}
+}
+
+const refusingBus: CpuBus = {
+  readPort: () => refuse("a port is read"),
+  writePort: () => refuse("a port is written"),
+  readPortBulk: () => refuse("a port is read"),
+  writePortBulk: () => refuse("a port is written"),
+  readMmio: (gpa) => refuse(`a device's memory is read at ${gpa.toString(16)}`),
+  writeMmio: (gpa) => refuse(`a device's memory is written at ${gpa.toString(16)}`),
+  acknowledgeInterrupt: () => refuse("an interrupt is taken"),
+  readTsc: () => refuse("the time is read"),
+};
+
+function refuse(why: string): never {
+  throw new Refusal(why);
+}
+
+export class Shadow {
+  readonly statistics: ShadowStatistics = { runs: 0, instructions: 0, stores: 0 };
+  readonly #memory: WebAssembly.Memory;
+  readonly #state: CpuState;
+  readonly #walker: PageWalker;
+  readonly #decoder: Decoder;
+  readonly #bytes = new Uint8Array(MAX_INSTRUCTION_BYTES);
+  readonly #tags = new Int32Array(SLOTS).fill(-1);
+  readonly #lengths = new Uint8Array(SLOTS);
+  readonly #code = new Uint8Array(SLOTS * 16);
+  readonly #regionLog: WriteLog;
+  readonly #ownLog: WriteLog;
+  readonly #before = new Int32Array(STATE_WORDS);
+  readonly #byRegion = new Int32Array(STATE_WORDS);
+  readonly #wrapper: WebAssembly.Module;
+  #run!: (budget: number, entryRecord: number) => number;
+  #trace: string[] | undefined;
+
+  private constructor(options: SoftwareCpuOptions, state: CpuState, rows: readonly Row[], renumber: Uint16Array) {
+    const { memory, features } = options;
+    this.#memory = memory;
+    this.#state = state;
+    this.#walker = new PageWalker(state, new ReadOnlyMemory(state, refusingBus), { pse36: features.pae });
+    this.#decoder = new Decoder(rows, memory, renumber);
+    this.#regionLog = new WriteLog(state.u8);
+    this.#ownLog = new WriteLog(state.u8);
+    // A table takes no plain functions: this module makes one of its own of each.
+    const writer = new ModuleWriter(memory.buffer.byteLength / 65536);
+    const imported = writer.importFunction("run", REGION_PARAMETERS, [I32]);
+    const exported = writer.reserve(REGION_PARAMETERS, [I32]);
+    writer.define(exported, [], [...REGION_PARAMETERS.flatMap((_, n) => [0x20, n]), 0x10, imported]);
+    writer.exportFunction("run", exported);
+    this.#wrapper = new WebAssembly.Module(writer.finish());
+  }
+
+  static async create(options: SoftwareCpuOptions, state: CpuState, rows: readonly Row[]): Promise<Shadow> {
+    const pages = options.memory.buffer.byteLength / 65536;
+    const generated = generateInterpreter(rows, pages, coreLibraries, { hasTlb: false });
+    const shadow = new Shadow(options, state, rows, generated.renumber);
+    const module = await WebAssembly.compile(generated.bytes);
+    const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...shadow.#helpers() } });
+    shadow.#run = instance.exports.run as (budget: number, entryRecord: number) => number;
+    return shadow;
+  }
+
+  /** From regions, before they store. */
+  readonly noteStore = (address: number, lengthBytes: number): number => {
+    this.#regionLog.note(address >>> 0, lengthBytes);
+    return 0;
+  };
+
+  /** What stands in the table for a region's function. */
+  wrap(region: RegionFunction): unknown {
+    const run: RegionFunction = (eip, budget, tlb, dispatch, tlbCode) => {
+      this.#before.set(this.#words());
+      this.#before[(L.EIP - L.STATE) >> 2] = eip;
+      this.#regionLog.clear();
+      const left = region(eip, budget, tlb, dispatch, tlbCode);
+      this.#repeat(budget - left);
+      return left;
+    };
+    const env = { memory: this.#memory, run };
+    return new WebAssembly.Instance(this.#wrapper, { env }).exports.run;
+  }
+
+  #words(): Int32Array {
+    return this.#state.i32.subarray(L.STATE >> 2, L.SCRATCH >> 2);
+  }
+
+  /** The region has executed so many instructions: the same again, and compare. */
+  #repeat(count: number): void {
+    const { i32 } = this.#state;
+    const words = this.#words();
+    const siteExit = i32[REGION_EXIT >> 2];
+    const flags = this.#state.eflags;
+    this.#byRegion.set(words);
+    this.#regionLog.undo();
+    const why = this.#execute(count);
+    if (why !== "") this.#differ(count, why);
+    const word = this.#firstDifference();
+    if (word >= 0) this.#differ(count, `state at ${(L.STATE + word * 4).toString(16)}`);
+    if (this.#state.eflags !== flags) this.#differ(count, "flags");
+    const address = this.#regionLog.firstDifference(this.#ownLog);
+    if (address >= 0) this.#differ(count, `memory at ${address.toString(16)}`);
+    i32[REGION_EXIT >> 2] = siteExit;
+    this.statistics.runs++;
+    this.statistics.instructions += count;
+    this.statistics.stores += this.#regionLog.count;
+  }
+
+  /** Executes from where the region began. Answers what was in the way, or "". */
+  #execute(count: number): string {
+    const { i32 } = this.#state;
+    this.#words().set(this.#before);
+    this.#ownLog.clear();
+    for (let n = 0; n < count; n++) {
+      if (this.#trace !== undefined) this.#note(n);
+      try {
+        const reason = this.#run(1, this.#decode());
+        if (reason === exit.fault) return `instruction ${n} faults with vector ${i32[L.FAULT >> 2] - 1}`;
+        if (reason === exit.leave || i32[BUDGET >> 2] !== 0) return `instruction ${n} does not complete (${reason})`;
+      } catch (thrown) {
+        if (!(thrown instanceof Refusal)) throw thrown;
+        return `instruction ${n}: ${thrown.message}`;
+      }
+    }
+    return "";
+  }
+
+  /** The lazy flags may be written in several ways; they are compared as flags. */
+  #firstDifference(): number {
+    const words = this.#words();
+    for (let n = 0; n < STATE_WORDS; n++) {
+      const at = L.STATE + n * 4;
+      if (words[n] !== this.#byRegion[n] && (at < L.FLAGS_RESULT || at > L.FLAGS_CARRY)) return n;
+    }
+    return -1;
+  }
+
+  // ---- the interpreter's memory ------------------------------------------------------------------------------------
+
+  /** Host address of an access that stays within a page. */
+  #host(linear: number, access: number): number {
+    const walker = this.#walker;
+    const sum = this.#state.isUser ? access + ACCESS_USER : access;
+    if (!walker.lookup(linear, sum)) refuse(`page fault ${walker.errorCode} at ${(linear >>> 0).toString(16)}`);
+    const entry = walker.gpaPage < 1 << 20 ? this.#state.u32[(L.PHYSICAL_MAP >> 2) + walker.gpaPage] : 0;
+    if (entry === 0) refuse(`no memory at ${(linear >>> 0).toString(16)}`);
+    if ((access & ACCESS_WRITE) !== 0) {
+      if ((entry & L.PHYSICAL_WRITABLE) === 0) refuse(`ROM at ${(linear >>> 0).toString(16)} is written`);
+      if ((entry & L.PHYSICAL_CODE) !== 0) refuse(`decoded code at ${(linear >>> 0).toString(16)} is written`);
+    }
+    return (entry & ~4095) + (linear & 4095);
+  }
+
+  /** Calls `body` with each part of an access: offset in it, host address, length. All parts are checked first. */
+  #parts(linear: number, size: number, access: number, body: (at: number, host: number, length: number) => void): void {
+    const first = Math.min(size, 4096 - (linear & 4095));
+    const host = this.#host(linear, access) >>> 0;
+    if (first === size) {
+      body(0, host, size);
+      return;
+    }
+    const second = this.#host((linear + first) | 0, access) >>> 0;
+    body(0, host, first);
+    body(first, second, size - first);
+  }
+
+  #read(linear: number, size: number, access: number): number {
+    this.#parts(linear, size, access, (at, host, length) => {
+      this.#state.u8.copyWithin(SLOW_VALUE + at, host, host + length);
+    });
+    return 0;
+  }
+
+  #write(linear: number, size: number): number {
+    this.#parts(linear, size, ACCESS_WRITE, (at, host, length) => {
+      this.#ownLog.note(host, length);
+      this.#state.u8.copyWithin(host, SLOW_VALUE + at, SLOW_VALUE + at + length);
+    });
+    return 0;
+  }
+
+  #helpers(): { [name: string]: (...args: number[]) => number } {
+    const refused = Object.keys(helperArity).map((name) => [name, () => refuse(`${name} is wanted`)] as const);
+    return {
+      ...Object.fromEntries(refused),
+      "slow-read": (address, size) => this.#read(address, size, ACCESS_READ),
+      "slow-read-for-write": (address, size) => this.#read(address, size, ACCESS_WRITE),
+      "slow-write": (address, size) => this.#write(address, size),
+      "check-segment": (segment, offset, size, isWrite) => {
+        try {
+          checkSegment(this.#state, segment, offset >>> 0, size, isWrite !== 0);
+        } catch (thrown) {
+          if (thrown instanceof CpuFault) refuse(`segment check, vector ${thrown.vector}`);
+          throw thrown;
+        }
+        return 0;
+      },
+    };
+  }
+
+  // ---- decoding ----------------------------------------------------------------------------------------------------
+
+  /** Records of the instruction at EIP: decoded from what stands there now. */
+  #decode(): number {
+    const state = this.#state;
+    const { u8 } = state;
+    const linear = (state.segmentBase(L.SEG_CS) + state.eip) | 0;
+    const host = this.#host(linear, ACCESS_FETCH) >>> 0;
+    const slot = ((host ^ (host >>> 11)) >>> 0) % SLOTS;
+    const records = L.SHADOW_RECORDS + slot * SLOT_BYTES;
+    if (this.#tags[slot] === (host | 0)) {
+      const length = this.#lengths[slot];
+      let n = 0;
+      while (n < length && this.#code[slot * 16 + n] === u8[host + n]) n++;
+      if (n === length) return records;
+    }
+    this.#tags[slot] = -1;
+    const offset = linear & 4095;
+    const end = host - offset + 4096;
+    if (this.#decodeAt(u8, host, end, offset, records)) {
+      const length = this.#decoder.result.lengthBytes;
+      this.#tags[slot] = host | 0;
+      this.#lengths[slot] = length;
+      this.#code.set(u8.subarray(host, host + length), slot * 16);
+      return records;
+    }
+    // In two pages.
+    const bytes = this.#bytes;
+    const first = 4096 - offset;
+    const next = this.#host((linear + first) | 0, ACCESS_FETCH) >>> 0;
+    for (let n = 0; n < MAX_INSTRUCTION_BYTES; n++) bytes[n] = u8[n < first ? host + n : next + n - first];
+    const crossing = L.SHADOW_RECORDS + CROSSING_SLOT * SLOT_BYTES;
+    if (!this.#decodeAt(bytes, 0, MAX_INSTRUCTION_BYTES, offset, crossing)) refuse("no instruction");
+    return crossing;
+  }
+
+  #decodeAt(bytes: Uint8Array, at: number, end: number, offset: number, records: number): boolean {
+    if (!this.#decoder.decode(bytes, at, end, offset, MODE, records)) return false;
+    const { result } = this.#decoder;
+    this.#decoder.writeSpecial(records + result.records * R.RECORD_BYTES, handler.stop, offset + result.lengthBytes);
+    return true;
+  }
+
+  // ---- reports -----------------------------------------------------------------------------------------------------
+
+  #note(n: number): void {
+    const state = this.#state;
+    const trace = this.#trace as string[];
+    const eip = state.eip;
+    const bytes: string[] = [];
+    try {
+      for (let at = 0; at < 8; at++) {
+        const host = this.#host((state.segmentBase(L.SEG_CS) + eip + at) | 0, ACCESS_FETCH) >>> 0;
+        bytes.push(state.u8[host].toString(16).padStart(2, "0"));
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof Refusal)) throw thrown;
+    }
+    const registers = NAMES.map((name, r) => `${name}=${hex(state.reg32(r))}`).join(" ");
+    trace.push(`${n} ${hex(eip)}: ${bytes.join(" ")}  ${registers} flags=${hex(state.eflags)}`);
+    if (trace.length > SHOWN * 2) trace.splice(SHOWN, 1);
+  }
+
+  #differ(count: number, what: string): never {
+    const own = [...this.#words()];
+    const ownFlags = this.#state.eflags;
+    const ownStores = this.#ownLog.describe(false);
+    // Once more from the beginning, with a trace.
+    this.#ownLog.undo();
+    this.#trace = [];
+    this.#execute(count);
+    const trace = this.#trace;
+    this.#trace = undefined;
+    const word = (words: ArrayLike<number>, offset: number) => words[(offset - L.STATE) >> 2];
+    const states = (words: ArrayLike<number>) =>
+      [...NAMES.map((name, r) => `${name}=${hex(word(words, L.GPR + r * 8))}`), `eip=${hex(word(words, L.EIP))}`].join(
+        " ",
+      );
+    const others: string[] = [];
+    for (let n = 0; n < STATE_WORDS && others.length < 16; n++)
+      if (own[n] !== this.#byRegion[n])
+        others.push(`${hex(L.STATE + n * 4)}: region ${hex(this.#byRegion[n])}, interpreter ${hex(own[n])}`);
+    throw new ShadowDifference(
+      [
+        `region and interpreter differ after ${count} instructions (${this.statistics.instructions} were compared): ${what}`,
+        `began with   ${states(this.#before)}`,
+        `region       ${states(this.#byRegion)}`,
+        `interpreter  ${states(own)} flags=${hex(ownFlags)}`,
+        "words of the state that differ (lazy flags may):",
+        ...others,
+        "last stores of the region:",
+        ...this.#regionLog.describe(true),
+        "last stores of the interpreter:",
+        ...ownStores,
+        "the interpreter's trace:",
+        ...trace,
+      ].join("\n"),
+    );
+  }
+}
+
+function hex(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, "0");
+}
