@@ -2,6 +2,7 @@
 import type { MediumKind } from "../config/media-registry.ts";
 import { inspectImage, refuseDisc } from "../config/open-medium.ts";
 import { ResultError } from "../config/result-codes.ts";
+import { cpuEngines } from "../spec/machine-spec.ts";
 import { runForeground } from "../vm/foreground.ts";
 import type { Command } from "./command.ts";
 import { noneLeft } from "./command.ts";
@@ -42,7 +43,7 @@ export const command: Command = {
     "[--kernel=FILE [--initrd=FILE] [--append=TEXT]] [--bios=FILE] [--boot=LETTERS]",
     "[--serial=stdio|none|file:PATH] [--display=none|text|png:FILE]",
     "[--trace=LIST] [--log=FILE] [--statistics] [--deterministic] [--triple-fault=stop|reset]",
-    "[--engine=interpreter|translator] [--nic=MODEL[,WORD]...]... [--ioapic=on|off]",
+    "[--engine=interpreter|translator|shadow] [--nic=MODEL[,WORD]...]... [--ioapic=on|off]",
     "[--audio=none|ac97|sb16] [--audio-file=FILE.wav]",
   ],
   about:
@@ -107,7 +108,8 @@ function checkMedium(path: string, kind: MediumKind): void {
 }
 
 function parseEngine(text: string) {
-  if (text === "interpreter" || text === "translator") return text;
+  const engine = cpuEngines.find((name) => name === text);
+  if (engine !== undefined) return engine;
   throw new UsageError(`Invalid argument format for option '--engine': '${text}'`);
 }
 

@@ -14,6 +14,8 @@ import { VariantTable } from "./translator/variant-table.ts";
 
 /** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
 const HOT_THRESHOLD = 4000;
+/** The same in shadow mode, where compiling is the least. */
+const SHADOW_THRESHOLD = 64;
 
 /** As `createSoftwareCpu`, with switches for tests and another opcode table. */
 export async function createEngine(
@@ -30,7 +32,7 @@ export async function createEngine(
   let regions: Regions | undefined;
   let shadow: Shadow | undefined;
   if (hasRegions) {
-    shadow = tuning.isShadowed === true ? await Shadow.create(options, engine.state, rows) : undefined;
+    if (tuning.shadow !== undefined) shadow = await Shadow.create(options, engine.state, rows, tuning.shadow);
     const variants = new VariantTable(rows);
     regions = new Regions({
       reader: new ShapeReader(variants, options.memory),
@@ -51,5 +53,6 @@ export async function createEngine(
 }
 
 export async function createSoftwareCpu(options: SoftwareCpuOptions): Promise<SoftwareCpu> {
+  if (options.engine === "shadow") return createEngine(options, { hotThreshold: SHADOW_THRESHOLD, shadow: {} });
   return createEngine(options, options.engine === "translator" ? { hotThreshold: HOT_THRESHOLD } : {});
 }

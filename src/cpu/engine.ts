@@ -45,7 +45,7 @@ import type {
   RegionsOwner,
   Wanted,
 } from "./translator/regions.ts";
-import type { ShadowStatistics } from "./translator/shadow.ts";
+import type { ShadowOptions, ShadowStatistics } from "./translator/shadow.ts";
 
 /** Exports of the core module. */
 export interface Core {
@@ -77,8 +77,8 @@ export interface EngineTuning {
   /** Jumps to an instruction before it is translated; undefined: interpreter only. */
   readonly hotThreshold?: number;
   readonly regions?: RegionLimits;
-  /** Shadow mode (translator/shadow.ts): each run of a region is repeated by an interpreter and compared. */
-  readonly isShadowed?: boolean;
+  /** Shadow mode (translator/shadow.ts): runs of regions are repeated by an interpreter and compared. */
+  readonly shadow?: ShadowOptions;
 }
 
 export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {

@@ -13,7 +13,7 @@ export interface SoftwareCpuOptions {
   readonly bus: CpuBus;
   /** What CPUID reports beyond the fixed i686 set. */
   readonly features: { readonly pae: boolean; readonly nx: boolean; readonly maxLeaf?: number };
-  /** "translator": what is executed often becomes WebAssembly of its own (translator/). */
+  /** "translator": what is executed often becomes WebAssembly of its own (translator/); "shadow": and is checked as it runs. */
   readonly engine?: CpuEngine;
   /** Where the translator compiles; on the calling thread unless given. */
   readonly compileService?: CompileService;

@@ -6,7 +6,8 @@
 
 export type BootPosition = "none" | "floppy" | "dvd" | "disk" | "network";
 
-export type CpuEngine = "interpreter" | "translator";
+export const cpuEngines = ["interpreter", "translator", "shadow"] as const;
+export type CpuEngine = (typeof cpuEngines)[number];
 
 export interface UartSpec {
   readonly enabled: boolean;

@@ -31,7 +31,16 @@ import { WriteLog } from "./write-log.ts";
 /** A region's function: EIP, budget, data TLB, dispatch number, code TLB; it answers the budget left. */
 export type RegionFunction = (eip: number, budget: number, tlb: number, dispatch: number, tlbCode: number) => number;
 
+export interface ShadowOptions {
+  /** One run of so many is repeated, chosen as by chance; 1, all of them, unless given. */
+  readonly every?: number;
+  /** Instructions that regions execute before the first is repeated. */
+  readonly from?: number;
+}
+
 export interface ShadowStatistics {
+  /** Instructions that regions executed. */
+  executed: number;
   /** Runs of regions that were repeated, and the instructions and stores compared in them. */
   runs: number;
   instructions: number;
@@ -55,6 +64,8 @@ const CROSSING_SLOT = SLOTS;
 const STATE_WORDS = (L.SCRATCH - L.STATE) >> 2;
 /** Regions exist in this mode only. */
 const MODE: DecodeMode = { isCode32: true, isFlat: true, isProtected: true };
+const PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0xf0]);
+const ECX = 1;
 const NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 /** Instructions of a trace: from its beginning and up to its end. */
 const SHOWN = 16;
@@ -80,7 +91,7 @@ function refuse(why: string): never {
 }
 
 export class Shadow {
-  readonly statistics: ShadowStatistics = { runs: 0, instructions: 0, stores: 0 };
+  readonly statistics: ShadowStatistics = { executed: 0, runs: 0, instructions: 0, stores: 0 };
   readonly #memory: WebAssembly.Memory;
   readonly #state: CpuState;
   readonly #walker: PageWalker;
@@ -94,11 +105,21 @@ export class Shadow {
   readonly #before = new Int32Array(STATE_WORDS);
   readonly #byRegion = new Int32Array(STATE_WORDS);
   readonly #wrapper: WebAssembly.Module;
+  readonly #options: ShadowOptions;
+  #isOn = false;
+  #choice = 1;
   #run!: (budget: number, entryRecord: number) => number;
   #trace: string[] | undefined;
 
-  private constructor(options: SoftwareCpuOptions, state: CpuState, rows: readonly Row[], renumber: Uint16Array) {
+  private constructor(
+    options: SoftwareCpuOptions,
+    state: CpuState,
+    rows: readonly Row[],
+    renumber: Uint16Array,
+    shadow: ShadowOptions,
+  ) {
     const { memory, features } = options;
+    this.#options = shadow;
     this.#memory = memory;
     this.#state = state;
     this.#walker = new PageWalker(state, new ReadOnlyMemory(state, refusingBus), { pse36: features.pae });
@@ -114,10 +135,15 @@ export class Shadow {
     this.#wrapper = new WebAssembly.Module(writer.finish());
   }
 
-  static async create(options: SoftwareCpuOptions, state: CpuState, rows: readonly Row[]): Promise<Shadow> {
+  static async create(
+    options: SoftwareCpuOptions,
+    state: CpuState,
+    rows: readonly Row[],
+    shadowOptions: ShadowOptions = {},
+  ): Promise<Shadow> {
     const pages = options.memory.buffer.byteLength / 65536;
     const generated = generateInterpreter(rows, pages, coreLibraries, { hasTlb: false });
-    const shadow = new Shadow(options, state, rows, generated.renumber);
+    const shadow = new Shadow(options, state, rows, generated.renumber, shadowOptions);
     const module = await WebAssembly.compile(generated.bytes);
     const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...shadow.#helpers() } });
     shadow.#run = instance.exports.run as (budget: number, entryRecord: number) => number;
@@ -126,22 +152,36 @@ export class Shadow {
 
   /** From regions, before they store. */
   readonly noteStore = (address: number, lengthBytes: number): number => {
-    this.#regionLog.note(address >>> 0, lengthBytes);
+    if (this.#isOn) this.#regionLog.note(address >>> 0, lengthBytes);
     return 0;
   };
 
   /** What stands in the table for a region's function. */
   wrap(region: RegionFunction): unknown {
     const run: RegionFunction = (eip, budget, tlb, dispatch, tlbCode) => {
+      this.#isOn = this.#isChosen();
+      if (!this.#isOn) {
+        const left = region(eip, budget, tlb, dispatch, tlbCode);
+        this.statistics.executed += budget - left;
+        return left;
+      }
       this.#before.set(this.#words());
       this.#before[(L.EIP - L.STATE) >> 2] = eip;
       this.#regionLog.clear();
       const left = region(eip, budget, tlb, dispatch, tlbCode);
+      this.statistics.executed += budget - left;
       this.#repeat(budget - left);
       return left;
     };
     const env = { memory: this.#memory, run };
     return new WebAssembly.Instance(this.#wrapper, { env }).exports.run;
+  }
+
+  #isChosen(): boolean {
+    const { every = 1, from = 0 } = this.#options;
+    if (this.statistics.executed < from) return false;
+    this.#choice = (Math.imul(this.#choice, 1664525) + 1013904223) | 0;
+    return (this.#choice >>> 8) % every === 0;
   }
 
   #words(): Int32Array {
@@ -158,8 +198,9 @@ export class Shadow {
     this.#regionLog.undo();
     const why = this.#execute(count);
     if (why !== "") this.#differ(count, why);
-    const word = this.#firstDifference();
-    if (word >= 0) this.#differ(count, `state at ${(L.STATE + word * 4).toString(16)}`);
+    if (siteExit !== 0) this.#repeatPartly(count);
+    const at = this.#firstDifference();
+    if (at >= 0) this.#differ(count, `state at ${(L.STATE + at * 4).toString(16)}`);
     if (this.#state.eflags !== flags) this.#differ(count, "flags");
     const address = this.#regionLog.firstDifference(this.#ownLog);
     if (address >= 0) this.#differ(count, `memory at ${address.toString(16)}`);
@@ -169,12 +210,55 @@ export class Shadow {
     this.statistics.stores += this.#regionLog.count;
   }
 
+  /** A region may leave in the middle of a string instruction's repetition, with some elements done: the same elements here. */
+  #repeatPartly(count: number): void {
+    const { i32 } = this.#state;
+    const before = this.#state.reg32(ECX);
+    const after = word(this.#byRegion, L.GPR + ECX * 8);
+    if (before === after || this.#state.eip !== word(this.#byRegion, L.EIP) >>> 0 || !this.#isRepetition()) return;
+    const at = L.FLAGS_RESULT >> 2;
+    const flags = i32.slice(at, at + 3);
+    const eip = this.#state.eip;
+    // As if only those were asked for. Flags are the last element's business, EIP stays.
+    this.#state.setReg32(ECX, before - after);
+    const why = this.#runWhile(() => this.#state.eip === eip && this.#state.reg32(ECX) !== 0);
+    if (why !== "") this.#differ(count, `the repetition behind them: ${why}`);
+    if (this.#state.reg32(ECX) !== 0) this.#differ(count, "the repetition behind them ends early");
+    this.#state.setReg32(ECX, after);
+    this.#state.eip = eip;
+    i32.set(flags, at);
+  }
+
+  /** Whether a string instruction with a repeat prefix stands at EIP. */
+  #isRepetition(): boolean {
+    const { u8 } = this.#state;
+    const records = this.#decode();
+    if (records === L.SHADOW_RECORDS + CROSSING_SLOT * SLOT_BYTES) return this.#isStringCode(this.#bytes, 0);
+    const slot = (records - L.SHADOW_RECORDS) / SLOT_BYTES;
+    return this.#isStringCode(u8, this.#tags[slot] >>> 0);
+  }
+
+  #isStringCode(bytes: Uint8Array, start: number): boolean {
+    let isRepeated = false;
+    for (let at = start; at < start + MAX_INSTRUCTION_BYTES; at++) {
+      const byte = bytes[at];
+      if (byte === 0xf2 || byte === 0xf3) isRepeated = true;
+      else if (!PREFIXES.has(byte)) return isRepeated && byte >= 0xa4 && byte <= 0xaf && byte !== 0xa8 && byte !== 0xa9;
+    }
+    return false;
+  }
+
   /** Executes from where the region began. Answers what was in the way, or "". */
   #execute(count: number): string {
-    const { i32 } = this.#state;
     this.#words().set(this.#before);
     this.#ownLog.clear();
-    for (let n = 0; n < count; n++) {
+    return this.#runWhile((n) => n < count);
+  }
+
+  /** Executes instructions while `isWanted` (with how many there were). Answers what was in the way, or "". */
+  #runWhile(isWanted: (n: number) => boolean): string {
+    const { i32 } = this.#state;
+    for (let n = 0; isWanted(n); n++) {
       if (this.#trace !== undefined) this.#note(n);
       try {
         const reason = this.#run(1, this.#decode());
@@ -188,12 +272,13 @@ export class Shadow {
     return "";
   }
 
-  /** The lazy flags may be written in several ways; they are compared as flags. */
+  /** The lazy flags may be written in several ways and are compared as flags; the interpreter's address slot is no state. */
   #firstDifference(): number {
     const words = this.#words();
     for (let n = 0; n < STATE_WORDS; n++) {
       const at = L.STATE + n * 4;
-      if (words[n] !== this.#byRegion[n] && (at < L.FLAGS_RESULT || at > L.FLAGS_CARRY)) return n;
+      const isState = (at < L.FLAGS_RESULT || at > L.FLAGS_CARRY) && at !== L.GPR + R.SLOT_TEMPORARY;
+      if (isState && words[n] !== this.#byRegion[n]) return n;
     }
     return -1;
   }
@@ -334,7 +419,6 @@ export class Shadow {
     this.#execute(count);
     const trace = this.#trace;
     this.#trace = undefined;
-    const word = (words: ArrayLike<number>, offset: number) => words[(offset - L.STATE) >> 2];
     const states = (words: ArrayLike<number>) =>
       [...NAMES.map((name, r) => `${name}=${hex(word(words, L.GPR + r * 8))}`), `eip=${hex(word(words, L.EIP))}`].join(
         " ",
@@ -361,6 +445,9 @@ export class Shadow {
     );
   }
 }
+
+/** A word of a copy of the state block. */
+const word = (words: ArrayLike<number>, offset: number): number => words[(offset - L.STATE) >> 2];
 
 function hex(value: number): string {
   return (value >>> 0).toString(16).padStart(8, "0");

@@ -9,7 +9,7 @@ import type { CompileService } from "./compile-service.ts";
 /** Every block becomes a region at its first jump, compiled at once. */
 export const FORCED: EngineTuning = { hotThreshold: 1, regions: { batch: 1 } };
 /** The same in shadow mode. */
-export const SHADOWED: EngineTuning = { ...FORCED, isShadowed: true };
+export const SHADOWED: EngineTuning = { ...FORCED, shadow: {} };
 
 export const RAM_BYTES = 2 << 20;
 export const CODE = 0x10000;
