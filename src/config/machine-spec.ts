@@ -62,6 +62,8 @@ export interface MachineDescription {
   readonly floppies: readonly FloppyDescription[];
   /** By index of spec.uarts. Paths of files and pipes are absolute. */
   readonly uarts: readonly UartMode[];
+  /** By index of spec.parallels: the absolute path of the device or file that takes what is printed; undefined: no printer. */
+  readonly parallels: readonly (string | undefined)[];
   readonly nics: readonly NicDescription[];
   /** Where the sound goes: an absolute path of a WAV file. */
   readonly audioFile: string | undefined;
@@ -83,6 +85,8 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
   const floppyAttachments = floppyController ? attachmentsOf(floppyController) : [];
   const serial = ports(vbox, "UART");
   const usedSerial = serial.slice(0, serial.findLastIndex(({ isEnabled }) => isEnabled) + 1);
+  const parallel = ports(vbox, "LPT");
+  const usedParallel = parallel.slice(0, parallel.findLastIndex(({ isEnabled }) => isEnabled) + 1);
   const nics = adapters(vbox).flatMap((adapter) => nicSpec(adapter) ?? []);
   const osTypeId = vbox.get(settings.osType);
   // One without the other makes systems stumble.
@@ -112,7 +116,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     },
     floppy: floppyController && { drives: floppyAttachments.map(({ device }) => bit(device)) },
     uarts: usedSerial.map(uartSpec),
-    parallels: [],
+    parallels: usedParallel.map(({ isEnabled, ioBase, irq }) => ({ enabled: isEnabled, ioBase, irq })),
     usb: usbSpec(vbox),
     nics,
     audio: audioSpec(vbox),
@@ -125,6 +129,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
       medium: mediumOf(attachment, index),
     })),
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
+    parallels: usedParallel.map(({ path }) => (path === "" ? undefined : resolve(vbox.folder, path))),
     nics: nics.map(({ slot }) => nicDescription(vbox, slot)),
     audioFile: audioFile(vbox),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",

@@ -24,7 +24,6 @@ export interface SupportReport {
 export const carriedOut = {
   buses: ["ide", "floppy"],
   nicTypes: nicModels,
-  hasParallelPorts: false,
   audioControllers: ["ac97", "sb16"],
 } as const;
 
@@ -32,6 +31,7 @@ export const carriedOut = {
 export const AUDIO_FILE_KEY = "Anneau/AudioFile";
 
 const UART_PORTS = 8;
+const PARALLEL_PORTS = 4;
 
 interface Lists {
   readonly refused: string[];
@@ -156,9 +156,11 @@ function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
   if (keyboard !== "ps2kbd" && keyboard !== "none" && !hasOhci) {
     warned.push(`the keyboard ${labelOf(settings.keyboard, keyboard)}${why}, PS/2 instead`);
   }
-  if (!carriedOut.hasParallelPorts) {
-    for (const port of ports(vbox, "LPT")) if (port.isEnabled) warned.push(`parallel port ${port.index + 1}`);
-  }
+  const [lpt1, lpt2] = ports(vbox, "LPT").filter(({ isEnabled }) => isEnabled);
+  for (const { index, ioBase, irq } of [lpt1, lpt2].filter((port) => port !== undefined))
+    if (ioBase > 0xfffc || irq > 15) refused.push(`parallel port ${index + 1} at ${ioBase}, interrupt ${irq}`);
+  if (lpt2 !== undefined && Math.abs(lpt1.ioBase - lpt2.ioBase) < PARALLEL_PORTS)
+    refused.push(`parallel ports 1 and 2 at the same I/O ports, 0x${lpt2.ioBase.toString(16)} (modifyvm --lpt2)`);
   if (vbox.get(settings.audioEnabled)) checkSound(vbox, warned);
   if (hasUsbController(vbox, "EHCI")) warned.push("the USB controller EHCI");
   if (hasUsbController(vbox, "XHCI")) warned.push("the USB controller xHCI (OHCI is there: modifyvm --usb-ohci on)");

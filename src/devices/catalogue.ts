@@ -14,6 +14,7 @@ export { createIde, type IdeConfig, type IdeController, type IdeDiskConfig, type
 export { createIoApic, type IoApicConfig, type IoApicDevice } from "./io-apic/index.ts";
 export { createLocalApic, type LocalApicConfig, type LocalApicDevice } from "./local-apic/index.ts";
 export { createOhci, type OhciDevice, type OhciDeviceConfig, type UsbInput } from "./ohci/index.ts";
+export { createParallelPort, type ParallelPortConfig } from "./parallel-port/index.ts";
 export { createPcnet, type PcnetConfig, type PcnetModel } from "./pcnet/index.ts";
 export { createPic, type PicConfig, type PicDevice } from "./pic-8259/index.ts";
 export { createPiix3Isa, type Piix3IsaDevice } from "./piix3-isa/index.ts";

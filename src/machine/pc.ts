@@ -47,6 +47,8 @@ export interface MachineBackends {
   floppy(drive: 0 | 1): MediumSlot | undefined;
   /** By index of spec.uarts. */
   uart(index: number): CharBackend | undefined;
+  /** By index of spec.parallels: the printer. */
+  parallel?(index: number): CharBackend | undefined;
   /** By index of spec.nics; without one nothing answers at the other end of the cable. */
   nic(index: number): NetBackend | undefined;
   /** What the sound card plays into; nobody listens without it. */
@@ -118,9 +120,14 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const ps2 = devices.createPs2({ a20, requestReset });
   const acpiPm = devices.createAcpiPm({ isAcpiEnabled: spec.acpi, requestPowerOff, requestReset });
 
-  // Serial ports, storage.
+  // Serial and parallel ports, storage.
   const uarts = spec.uarts.flatMap((uart, index) =>
     uart.enabled ? [devices.createUart({ ...uart, number: index + 1, backend: backends.uart(index) })] : [],
+  );
+  const parallels = spec.parallels.flatMap((port, index) =>
+    port.enabled
+      ? [devices.createParallelPort({ ...port, number: index + 1, backend: backends.parallel?.(index) })]
+      : [],
   );
   const bootDrives: BootDrive[] = [];
   const floppy = createFloppy(spec, backends, bootDrives, dma.channel(2));
@@ -148,6 +155,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const all: Device[] = [
     ...platform,
     ...uarts,
+    ...parallels,
     ...storage,
     ...networkCards,
     ...(ohci ? [ohci] : []),

@@ -111,6 +111,8 @@ export interface TestPcOptions {
   readonly disks?: { readonly [place: string]: BlockBackend };
   readonly dvds?: { readonly [place: string]: BlockBackend | undefined };
   readonly floppies?: readonly (BlockBackend | undefined)[];
+  /** The printer at the first parallel port of the spec. */
+  readonly printer?: CharBackend;
   /** What the network cards of the spec are plugged into, by index. */
   readonly nets?: readonly NetBackend[];
   readonly host?: Partial<PcHost>;
@@ -174,6 +176,7 @@ export class TestPc {
         ide: (port, device) => slots.get(`${port}.${device}`),
         floppy: (drive) => slots.get(`floppy ${drive}`),
         uart: (index) => (index === 0 ? serial : undefined),
+        parallel: (index) => (index === 0 ? options.printer : undefined),
         nic: (index) => options.nets?.[index],
       },
       {

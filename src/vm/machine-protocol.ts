@@ -49,6 +49,8 @@ export interface MachineThreadConfig {
   readonly floppies: readonly FloppyAttachment[];
   /** By index of spec.uarts; undefined: nothing is plugged in. */
   readonly uarts: readonly (UartBuffers | undefined)[];
+  /** The same for spec.parallels. */
+  readonly parallels?: readonly (UartBuffers | undefined)[];
   /** By index of spec.nics. */
   readonly nics: readonly NicBuffers[];
   readonly doorbell: SharedArrayBuffer;

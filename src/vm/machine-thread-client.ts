@@ -21,9 +21,14 @@ import type { UartHost } from "./uart-host.ts";
 
 const LOG_RING_BYTES = 1 << 20;
 
-export type MachineThreadOptions = Omit<MachineThreadConfig, "uarts" | "nics" | "doorbell" | "log" | "port"> & {
+export type MachineThreadOptions = Omit<
+  MachineThreadConfig,
+  "uarts" | "parallels" | "nics" | "doorbell" | "log" | "port"
+> & {
   /** By index of spec.uarts. */
   readonly uarts: readonly (UartHost | undefined)[];
+  /** By index of spec.parallels. */
+  readonly parallels?: readonly UartHost[];
   /** By index of spec.nics. */
   readonly nics: readonly NicHost[];
   /** A line of the machine's log ("I", "W", "E") or trace ("T"). */
@@ -72,7 +77,7 @@ export class MachineThreadClient {
     onReady: () => void,
     onFail: (e: Error) => void,
   ) {
-    const { uarts, nics, onLine, onReset, onDied, ...rest } = options;
+    const { uarts, parallels, nics, onLine, onReset, onDied, ...rest } = options;
     this.doorbell = doorbell;
     this.#log = ByteRing.create(LOG_RING_BYTES);
     const channel = new MessageChannel();
@@ -81,6 +86,7 @@ export class MachineThreadClient {
     const config: MachineThreadConfig = {
       ...rest,
       uarts: uarts.map((uart) => uart?.buffers),
+      parallels: parallels?.map((port) => port.buffers),
       nics: nics.map((nic) => nic.buffers),
       doorbell: doorbell.counter.buffer,
       log: this.#log.buffer,
@@ -138,6 +144,7 @@ export class MachineThreadClient {
   static start(options: MachineThreadOptions): Promise<MachineThreadClient> {
     const doorbell = new Doorbell();
     for (const uart of options.uarts) uart?.connectDoorbell(doorbell);
+    for (const port of options.parallels ?? []) port.connectDoorbell(doorbell);
     for (const nic of options.nics) nic.connectDoorbell(doorbell);
     return new Promise((resolve, reject) => {
       const client: MachineThreadClient = new MachineThreadClient(options, doorbell, () => resolve(client), reject);

@@ -113,6 +113,7 @@ class MachineThread {
       const ide = new Map(config.ide.map(({ port, device, medium }) => [`${port}.${device}`, open(medium)]));
       const floppies = new Map(config.floppies.map(({ drive, medium }) => [drive as number, open(medium)]));
       const uarts = config.uarts.map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
+      const parallels = (config.parallels ?? []).map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
       const nics = config.nics.map((buffers) => new RingNetBackend(buffers));
       let thread: MachineThread | undefined;
       const cap = new ExecutionCap(monotonicNs, threadCpuNs);
@@ -123,6 +124,7 @@ class MachineThread {
           ide: (port, device) => ide.get(`${port}.${device}`),
           floppy: (drive) => floppies.get(drive),
           uart: (index) => uarts[index],
+          parallel: (index) => parallels[index],
           nic: (index) => nics[index],
           audio: () => audio,
         },
@@ -149,7 +151,7 @@ class MachineThread {
           },
         },
       );
-      thread = new MachineThread(config.port, machine, uarts, nics, ide, floppies, cap);
+      thread = new MachineThread(config.port, machine, [...uarts, ...parallels], nics, ide, floppies, cap);
       thread.run(config.startPaused === true);
     } catch (error) {
       // Classes of errors do not survive the way to the main thread.

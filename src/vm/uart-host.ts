@@ -1,5 +1,5 @@
 /**
- * The main thread's end of a serial port: moves bytes between the shared rings and whatever the user plugged in. An output
+ * The main thread's end of a serial port, or of a parallel port's printer: moves bytes between the shared rings and whatever the user plugged in. An output
  * is told about bytes and says when it can take more; while it cannot, the ring fills and the guest's UART waits.
  */
 import { ByteRing, type Doorbell } from "./byte-ring.ts";
@@ -34,10 +34,12 @@ export class UartHost {
   #isClosed = false;
   #onRoom: (() => void) | undefined;
   readonly #onError: (text: string) => void;
+  readonly #kind: string;
 
   /** `onError` is told, in one line, when what is plugged in failed and the guest's output goes nowhere from then on. */
-  constructor(onError: (text: string) => void = () => {}) {
+  constructor(onError: (text: string) => void = () => {}, kind = "serial port") {
     this.#onError = onError;
+    this.#kind = kind;
     this.buffers = {
       toHost: this.#toHost.buffer,
       toGuest: this.#toGuest.buffer,
@@ -77,7 +79,7 @@ export class UartHost {
     try {
       await atMost(DRAIN_MS, plug?.close?.());
     } catch (error) {
-      this.#onError(`serial port: ${(error as Error).message}`);
+      this.#onError(`${this.#kind}: ${(error as Error).message}`);
     }
   }
 
@@ -87,7 +89,7 @@ export class UartHost {
     try {
       await plug?.write(bytes);
     } catch (error) {
-      this.#onError(`serial port: ${(error as Error).message}: its output is lost from here on`);
+      this.#onError(`${this.#kind}: ${(error as Error).message}: its output is lost from here on`);
       if (this.#plug === plug && plug !== undefined) this.#plug = { write: () => {}, close: plug.close?.bind(plug) };
     }
   }

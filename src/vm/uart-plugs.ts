@@ -5,6 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync, writeSync } from "node:fs";
+import { open as openFile } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { AnneauError } from "../base/errors.ts";
@@ -65,6 +66,19 @@ function plugFile(uart: UartHost, label: string, path: string): Unplug {
     },
   });
   return () => closeSync(fd);
+}
+
+/** What a parallel port prints goes into a file or to a device such as /dev/lp0, which may take its time. */
+export async function plugPrinter(port: UartHost, label: string, path: string): Promise<void> {
+  const file = await openFile(path, "w").catch((error: NodeJS.ErrnoException) => {
+    throw new AnneauError(`${label}: cannot open '${path}' (${error.code})`, { cause: error });
+  });
+  port.plug({
+    write: async (bytes) => {
+      for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
+    },
+    close: () => file.close(),
+  });
 }
 
 /** A character device such as /dev/ttyS0 or a pseudo-terminal. */

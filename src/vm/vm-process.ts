@@ -25,7 +25,7 @@ import { MetricsSampler } from "./metrics-sampler.ts";
 import { NetworkHosts } from "./network/network-hosts.ts";
 import { type ProcessPriority, setProcessPriority } from "./process-priority.ts";
 import { UartHost } from "./uart-host.ts";
-import { plugUart, type Unplug } from "./uart-plugs.ts";
+import { plugPrinter, plugUart, type Unplug } from "./uart-plugs.ts";
 
 const DEFAULT_LOG_HISTORY = 3;
 /** A machine thread that does not power off in this time is ended the hard way. */
@@ -58,6 +58,7 @@ export class VmProcess {
   #control: ControlServer | undefined;
   #console: MachineConsole | undefined;
   #uarts: UartHost[] = [];
+  #parallels: UartHost[] = [];
   #network: NetworkHosts | undefined;
   #unplugs: Unplug[] = [];
   #settleDone: (code: number) => void = () => {};
@@ -196,6 +197,12 @@ export class VmProcess {
     for (const [i, mode] of uarts.entries()) {
       if (spec.uarts[i].enabled) this.#unplugs.push(await plugUart(this.#uarts[i], `serial port ${i + 1}`, mode, log));
     }
+    this.#parallels = description.parallels.map(() => new UartHost((text) => log.error(text), "parallel port"));
+    for (const [i, path] of description.parallels.entries()) {
+      if (!spec.parallels[i].enabled) continue;
+      log.info(`parallel port ${i + 1}: ${path ?? "(no printer)"}`);
+      if (path !== undefined) await plugPrinter(this.#parallels[i], `parallel port ${i + 1}`, path);
+    }
     for (const { slot, attachment } of nics) log.info(`network adapter ${slot + 1}: ${attachment.kind}`);
     this.#network = await NetworkHosts.open(nics, log);
     const socketPath = socketPathOf(vbox.uuid);
@@ -206,6 +213,7 @@ export class VmProcess {
       ide,
       floppies,
       uarts: this.#uarts,
+      parallels: this.#parallels,
       nics: this.#network.hosts,
       audioFile: description.audioFile,
       trace: options.trace,
@@ -289,7 +297,7 @@ export class VmProcess {
       this.log.error(`the end is not on record: ${(error as Error).message}`);
     }
     await this.#console?.close();
-    for (const uart of this.#uarts) await uart.close();
+    for (const port of [...this.#uarts, ...this.#parallels]) await port.close();
     this.#network?.close();
     for (const unplug of this.#unplugs.splice(0)) unplug();
     this.#state = state;

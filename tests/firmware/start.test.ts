@@ -1,5 +1,6 @@
 /** What starting leaves in the machine, on machines of different equipment. */
 import { describe, expect, it } from "vitest";
+import type { CharBackend } from "../../src/backend-api/char.ts";
 import { MemoryMedium, TestPc } from "../../src/machine/testing.ts";
 import { BiosCaller, numberedDisk } from "./bios-caller.ts";
 
@@ -46,6 +47,26 @@ describe("starting", () => {
     guest.pc.serial.type("x");
     expect(guest.call(0x14, { eax: 0x0200, edx: 0 })).toMatchObject({ al: 0x78, ah: 0 });
     expect(guest.call(0x14, { eax: 0x0200, edx: 0 }, 1_000_000_000).ah & 0x80).toBe(0x80);
+  });
+
+  it("prints by INT 17h on the parallel port that is there", async () => {
+    const paper: number[] = [];
+    const printer: CharBackend = {
+      connected: true,
+      readable: false,
+      read: () => -1,
+      write: (byte) => paper.push(byte) > 0,
+      onEvent: () => {},
+    };
+    const parallels = [{ enabled: true, ioBase: 0x378, irq: 7 }];
+    const guest = await BiosCaller.bootFromDisk({ spec: { parallels }, printer });
+    expect([guest.memory.read16(0x408), guest.memory.read16(0x40a), guest.call(0x11).ax >> 14]).toEqual([0x378, 0, 1]);
+    expect(guest.call(0x17, { eax: 0x0100, edx: 0 }).ah).toBe(0x90);
+    for (const byte of Buffer.from("paper")) expect(guest.call(0x17, { eax: byte, edx: 0 }).ah & 0x01).toBe(0);
+    guest.pc.runUntil(() => paper.length === 5, 1_000_000);
+    expect(Buffer.from(paper).toString()).toBe("paper");
+    // The second port is not there.
+    expect(guest.call(0x17, { eax: 0x0241, edx: 1 }).ah).toBe(2);
   });
 
   it("goes back to the program that reset the processor with a shutdown code", async () => {

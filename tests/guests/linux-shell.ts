@@ -133,9 +133,14 @@ export class LinuxShell {
 
 /**
  * The complaints of the same guest under QEMU, with a 32-bit processor like ours and time made of instructions too. `devices`
- * are QEMU's options for the rest of the machine.
+ * are QEMU's options for the rest of the machine; `command` is typed before the messages are looked at.
  */
-export function complaintsUnderQemu(folder: string, extra: string, devices: readonly string[] = []): Promise<string[]> {
+export function complaintsUnderQemu(
+  folder: string,
+  extra: string,
+  devices: readonly string[] = [],
+  command = "true",
+): Promise<string[]> {
   const machine = ["-machine", "pc,accel=tcg", "-icount", "shift=1,sleep=off", "-cpu", "coreduo"];
   const plugs = ["-m", String(MEMORY_MIB), "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"];
   const kernel = ["-kernel", join(folder, "vmlinuz"), "-initrd", join(folder, "initrd.gz")];
@@ -156,7 +161,7 @@ export function complaintsUnderQemu(folder: string, extra: string, devices: read
       if (!isAsked && prompt.test(text)) {
         isAsked = true;
         text = "";
-        qemu.stdin.write(typed("dmesg -r"));
+        qemu.stdin.write(typed(`${command} >/dev/null 2>&1; dmesg -r`));
       } else if (isAsked && answered.test(text)) resolve(complaintsIn(answerIn(text)));
     });
   }).finally(() => qemu.kill("SIGKILL"));

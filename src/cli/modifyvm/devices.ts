@@ -37,11 +37,11 @@ export const inputOptions = inGroup("Input and ports", [
     },
     { slots: portCounts.UART, example: ["16450"] },
   ),
-  portOption("lpt", "LPT", "warned", ["0x378", "7"]),
+  portOption("lpt", "LPT", "works", ["0x378", "7"]),
   custom("lpt-mode lptmode", "text", (vbox, { slot, values }) => (new Port(vbox, "LPT", slot - 1).path = values[0]), {
     slots: portCounts.LPT,
-    status: "stored",
     example: ["/dev/lp0"],
+    note: "a device, or a file that takes what is printed",
   }),
 ]);
 
