@@ -478,6 +478,20 @@ test("reboot types Ctrl-Alt-Delete", async () => {
   box.ok("controlvm", "vm", "poweroff");
 });
 
+test("a parallel port prints into its file", async () => {
+  const { box } = machine();
+  // INT 17h with AH = 0, DX = 0 for each letter, then sleep.
+  const print = [..."paper"].flatMap((letter) => [0xb8, letter.charCodeAt(0), 0x00, 0x31, 0xd2, 0xcd, 0x17]);
+  bootFrom(box, bootFloppy(...print, 0xf4, 0xeb, 0xfd));
+  box.ok("modifyvm", "vm", "--lpt1", "0x378", "7", "--lpt-mode1", box.path("printed.txt"));
+  const started = box.anneau("startvm", "vm", "--type", "headless");
+  expect([started.code, started.stderr]).toEqual([0, ""]);
+  await until("the print", () => readFileSync(box.path("printed.txt"), "latin1") === "paper");
+  box.ok("controlvm", "vm", "poweroff");
+  box.ok("modifyvm", "vm", "--lpt-mode1", box.path("no folder/printed.txt"));
+  expect(box.anneau("startvm", "vm", "--type", "headless").stderr).toMatch(/parallel port 1: cannot open .*ENOENT/);
+});
+
 test("the guest can write a floppy", async () => {
   const { box } = machine();
   // INT 13h writes the boot sector from 7C00h to the second sector, then hlt

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import type { NetBackend } from "../../src/backend-api/net.ts";
 import { TestPc, type TestPcOptions } from "../../src/machine/testing.ts";
 
@@ -148,6 +148,10 @@ export function complaintsUnderQemu(
     ...[...machine, ...plugs, ...kernel, "-append", `${words} ${extra}`],
     ...["-vga", "std", ...devices],
   ]);
+  // A test that fails before it waits for this leaves nothing behind either.
+  onTestFinished(() => {
+    qemu.kill("SIGKILL");
+  });
   return new Promise<string[]>((resolve, reject) => {
     let text = "";
     let isAsked = false;
