@@ -1,7 +1,7 @@
 /**
  * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME`,
  * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
- * (from 127.0.0.1 unless said otherwise), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
+ * (from 127.0.0.1 unless said otherwise), `tftp=FOLDER` (what NAT's TFTP server serves), `boot=FILE` (what DHCP names to boot), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
  * milliseconds each way).
  */
 import { resolve } from "node:path";
@@ -30,6 +30,8 @@ export function parseRunNic(text: string, slot: number): RunNic {
   let cableConnected = true;
   let localhostReachable = false;
   let traceFile: string | undefined;
+  let tftpFolder = `${configurationFolder()}/TFTP`;
+  let bootFile = "";
   let wire: WireFaults | undefined;
   const forwarding: ForwardingRule[] = [];
   for (const word of words) {
@@ -59,6 +61,13 @@ export function parseRunNic(text: string, slot: number): RunNic {
         forwarding.push(rule);
         break;
       }
+      case "tftp":
+        if (value === "") throw bad("tftp names a folder");
+        tftpFolder = resolve(value);
+        break;
+      case "boot":
+        bootFile = value;
+        break;
       case "trace":
         if (value === "") throw bad("trace names a file");
         traceFile = resolve(value);
@@ -71,8 +80,8 @@ export function parseRunNic(text: string, slot: number): RunNic {
         throw bad(`there is no '${name}'`);
     }
   }
-  const nat = { ...defaultNatConfig, network: `10.0.${slot + 2}.0/24`, localhostReachable, forwarding };
-  const attachment = attachmentNamed(net, nat);
+  const nat = { ...defaultNatConfig, network: `10.0.${slot + 2}.0/24`, localhostReachable, forwarding, bootFile };
+  const attachment = attachmentNamed(net, nat, tftpFolder);
   if (attachment === undefined) throw bad("net is nat, null or intnet:NAME");
   return {
     spec: { slot, model, macAddress, cableConnected },
@@ -80,8 +89,8 @@ export function parseRunNic(text: string, slot: number): RunNic {
   };
 }
 
-function attachmentNamed(net: string, nat: typeof defaultNatConfig): NicAttachment | undefined {
-  if (net === "nat") return { kind: "nat", nat, bindAddress: "", tftpFolder: `${configurationFolder()}/TFTP` };
+function attachmentNamed(net: string, nat: typeof defaultNatConfig, tftpFolder: string): NicAttachment | undefined {
+  if (net === "nat") return { kind: "nat", nat, bindAddress: "", tftpFolder };
   if (net === "null") return { kind: "null" };
   const name = /^intnet:(.+)$/.exec(net)?.[1];
   return name === undefined ? undefined : { kind: "intnet", name, isPromiscuous: false };

@@ -213,7 +213,9 @@ function nicSpec(adapter: Adapter): NicSpec | undefined {
   const model = nicModels.find((known) => known === adapter.type);
   if (!adapter.isEnabled || model === undefined) return undefined;
   const { slot, macAddress, isCableConnected } = adapter;
-  return { slot, model, macAddress, cableConnected: isCableConnected };
+  const priority = Number(adapter.attribute("bootPriority", "0"));
+  const bootPriority = Number.isInteger(priority) && priority >= 0 && priority <= 4 ? priority : 0;
+  return { slot, model, macAddress, cableConnected: isCableConnected, bootPriority };
 }
 
 /** What the settings say of the adapter in `slot` beside the card itself. */

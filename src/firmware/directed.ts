@@ -62,6 +62,14 @@ export type Operation =
   /** INT through the vector table, or a far call, with the registers in the call block. POST and INT 19h only. */
   | { readonly kind: "int"; readonly vector: number }
   | { readonly kind: "call"; readonly segment: number; readonly offset: number }
+  /** The same with a far pointer on the stack above the return address. Result: AX. */
+  | {
+      readonly kind: "call-with-pointer";
+      readonly segment: number;
+      readonly offset: number;
+      readonly pointerSegment: number;
+      readonly pointerOffset: number;
+    }
   /** Leaves for good: registers from the call block. */
   | { readonly kind: "jump"; readonly segment: number; readonly offset: number }
   /** The return half of INT 15h 87h after a processor reset: SS:SP given, then the frame popped. */

@@ -22,6 +22,9 @@ import {
 import { int13 } from "./disk/disk-services.ts";
 import { DriveTable } from "./disk/drive-table.ts";
 import type { Firmware, FirmwareConfig } from "./index.ts";
+import { PXE_SEGMENT, PXENV_OFFSET } from "./network/pxe-memory.ts";
+import { pxe } from "./network/pxe-services.ts";
+import { NetworkStack } from "./network/stack.ts";
 import { post } from "./post/post.ts";
 import { loadOperation } from "./rom/executor.ts";
 import { buildSystemRom, ROM_SEGMENT_BASE } from "./rom/system-rom.ts";
@@ -59,6 +62,8 @@ const PCI_SERVICE = 0x49435024;
 const PCI_FUNCTION = 0xb1;
 const INVALID_SERVICE = 0x80;
 const INVALID_FUNCTION = 0x81;
+const PXE_CHECK = 0x5650;
+const PXE_PRESENT = 0x564e;
 
 class FirmwareDevice implements Device {
   readonly id = "firmware";
@@ -73,7 +78,7 @@ class FirmwareDevice implements Device {
 
   constructor(config: FirmwareConfig) {
     this.config = config;
-    const { bootMedia, cpu, memory, ports, spec } = config;
+    const { bootMedia, bootNics = [], cpu, memory, ports, spec } = config;
     const acpiTables = spec.acpi ? buildAcpiTables(spec, memory.ramBytes) : undefined;
     const rom = buildSystemRom(spec, bootMedia, acpiTables?.rootPointer);
     this.systemRom = rom.bytes;
@@ -88,6 +93,8 @@ class FirmwareDevice implements Device {
       memory,
       ports,
       bootMedia,
+      bootNics,
+      network: new NetworkStack(cpu, bootNics),
       rom,
       acpiTables,
       apm: new ApmState(),
@@ -119,6 +126,7 @@ class FirmwareDevice implements Device {
     this.video.reset();
     this.services.apm.reset();
     this.services.drives.reset();
+    for (const nic of this.services.bootNics) nic.close();
   }
 
   save(): SavedLeaf {
@@ -183,6 +191,7 @@ class FirmwareDevice implements Device {
         caller.enableInterrupts();
         let isUpdating = false;
         if (caller.ah === PCI_FUNCTION) pciBios(cpu, this.config.ports, caller, 16);
+        else if (caller.ax === PXE_CHECK && this.services.network.state.isInstalled) this.answerPxeCheck(caller);
         else isUpdating = int1a(cpu, this.config.ports, caller);
         caller.commit(isUpdating ? "spin" : "no");
         return;
@@ -213,6 +222,15 @@ class FirmwareDevice implements Device {
       default:
         this.begin(service);
     }
+  }
+
+  /** INT 1Ah 5650h (PXE 2.1, 3.2): where PXENV+ is. */
+  private answerPxeCheck(caller: TrapCaller): void {
+    caller.ax = PXE_PRESENT;
+    caller.es = PXE_SEGMENT;
+    caller.bx = PXENV_OFFSET;
+    caller.edx = PXE_SEGMENT * 16 + PXENV_OFFSET;
+    caller.carry = false;
   }
 
   private answerInAl(value: number): void {
@@ -261,6 +279,8 @@ function directedPrograms(services: ServiceContext): ReadonlyMap<ServiceName, Di
     ["int14", int14],
     ["int15-directed", (memory, frame) => int15Directed(memory, frame, isRealMode(memory))],
     ["int17", int17],
+    ["pxe-stack", (memory, frame) => pxe(services, memory, frame, "stack")],
+    ["pxe-registers", (memory, frame) => pxe(services, memory, frame, "registers")],
     [
       "int18",
       function* (memory) {

@@ -4,6 +4,7 @@
  * TypeScript over VirtualCpu. docs/firmware.md describes the pieces.
  */
 import type { BootMedia } from "../device-api/boot-media.ts";
+import type { BootNic } from "../device-api/boot-nic.ts";
 import type { Device } from "../device-api/device.ts";
 import type { GuestMemory } from "../device-api/guest-memory.ts";
 import type { AccessSize } from "../device-api/io-window.ts";
@@ -24,6 +25,8 @@ export interface FirmwareConfig {
   readonly memory: GuestMemory;
   readonly ports: PortAccess;
   readonly bootMedia: BootMedia;
+  /** In the order in which a network boot tries them; none if absent. */
+  readonly bootNics?: readonly BootNic[];
   /** APM "power off" (INT 15h 5307h): the machine powers off after the current budget. */
   powerOff?(): void;
 }

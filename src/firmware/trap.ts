@@ -29,6 +29,8 @@ export const services = [
   "protected-apm",
   "bios32-directory",
   "protected-pci",
+  "pxe-stack",
+  "pxe-registers",
 ] as const;
 export type ServiceName = (typeof services)[number];
 

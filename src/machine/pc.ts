@@ -26,7 +26,7 @@ import type { DeviceMemoryAllocator } from "./device-memory.ts";
 import { createInterrupts } from "./interrupts.ts";
 import { Machine, type MachineFront, type MachineOwner } from "./machine.ts";
 import type { MemoryBus } from "./memory-bus.ts";
-import { createNetworkCards } from "./network-cards.ts";
+import { createCables, createNetworkCards, inBootOrder } from "./network-cards.ts";
 import { PciBus } from "./pci-bus.ts";
 import { memoryState, type Saveable } from "./saved-state.ts";
 import { ShadowRam } from "./shadow-ram.ts";
@@ -133,11 +133,20 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const floppy = createFloppy(spec, backends, bootDrives, dma.channel(2));
   const storage = [...floppy, ...createIde(spec, backends, bootDrives)];
   const ohci = spec.usb ? devices.createOhci(spec.usb) : undefined;
-  const networkCards = createNetworkCards(spec.nics, (index) => backends.nic(index));
+  const cables = createCables(spec.nics, (index) => backends.nic(index));
+  const networkCards = createNetworkCards(spec.nics, (index) => cables[index].card);
 
   // Firmware, whose video ROM is also the graphics card's; a user's BIOS brings its own services.
   const bootMedia = new MachineBootMedia(spec, bootDrives);
-  const firmware = createFirmware({ spec, cpu, memory, ports, bootMedia, powerOff: requestPowerOff });
+  const firmware = createFirmware({
+    spec,
+    cpu,
+    memory,
+    ports,
+    bootMedia,
+    bootNics: inBootOrder(spec.nics, cables),
+    powerOff: requestPowerOff,
+  });
   const vga =
     spec.graphics === "none"
       ? undefined
@@ -185,7 +194,10 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
     display: vga,
     ...inputOf(ps2, ohci),
     powerButton: spec.acpi ? () => acpiPm.pressPowerButton() : undefined,
-    setCableConnected: (index, isConnected) => networkCards[index]?.setCableConnected(isConnected),
+    setCableConnected: (index, isConnected) => {
+      if (cables[index]) cables[index].isCableConnected = isConnected;
+      networkCards[index]?.setCableConnected(isConnected);
+    },
     sleepButton: spec.acpi ? () => acpiPm.pressSleepButton() : undefined,
   };
   machine = new Machine(

@@ -52,6 +52,8 @@ export interface NicSpec {
   /** 12 upper-case hex digits. */
   readonly macAddress: string;
   readonly cableConnected: boolean;
+  /** Network boot tries 1 before 2 … 4, those with 0 or none last. */
+  readonly bootPriority?: number;
 }
 
 export interface AudioSpec {

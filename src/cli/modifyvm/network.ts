@@ -117,7 +117,7 @@ export const networkOptions = inGroup("Network", [
     "nic-boot-prio nicbootprio",
     "integer",
     (adapter, value) => adapter.setAttribute("bootPriority", String(inRange(value, 0, 4, "boot priority"))),
-    { status: "stored", example: ["1"] },
+    { example: ["1"] },
   ),
   adapterOption(
     "nic-promisc nicpromisc",

@@ -68,7 +68,7 @@ export const platformOptions = inGroup("Chipset and firmware", [
       if (!Object.hasOwn(words, typed)) throw invalidArgument(option);
       setBootDevice(vbox, option.slot, words[typed]);
     },
-    { slots: bootPositions, example: ["dvd"], note: "`net` is passed over: there is no network boot yet" },
+    { slots: bootPositions, example: ["dvd"] },
   ),
 ]);
 

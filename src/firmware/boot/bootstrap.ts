@@ -8,6 +8,7 @@ import { storeCallRegisters } from "../call-block.ts";
 import type { Directed, ServiceMemory } from "../directed.ts";
 import { CD_SECTOR_BYTES, cdIsReady, readCd } from "../disk/cd-access.ts";
 import type { CdBoot } from "../disk/drive-table.ts";
+import { bootNic } from "../network/network-boot.ts";
 import type { ServiceContext } from "../service-context.ts";
 import { BOOT_RECORD_LBA, findCatalogue, readCatalogue, withDiskGeometry } from "./el-torito.ts";
 import { callInterrupt, print, waitKey } from "./guest-calls.ts";
@@ -20,7 +21,7 @@ const ATTEMPTS = 4;
 /** What can be tried: a position of the boot order, or one device chosen in the menu. */
 export interface BootChoice {
   readonly kind: BootDeviceKind;
-  /** Index in bootMedia.media; undefined means the first of its kind. */
+  /** Index in bootMedia.media, of a network card in bootNics; undefined means the first of its kind (all cards in turn). */
   readonly mediaIndex?: number;
 }
 
@@ -55,8 +56,15 @@ function* tryBoot(context: ServiceContext, memory: ServiceMemory, choice: BootCh
     case "dvd":
       return yield* bootDvd(context, memory, choice.mediaIndex);
     case "network":
-      return "Network: this firmware does not boot from it.";
+      return yield* bootNetwork(context, memory, choice.mediaIndex);
   }
+}
+
+function* bootNetwork(context: ServiceContext, memory: ServiceMemory, only: number | undefined): Directed<string> {
+  const reasons: string[] = [];
+  for (let index = 0; index < context.bootNics.length; index++)
+    if ((only ?? index) === index) reasons.push(yield* bootNic(context, memory, index));
+  return reasons.length === 0 ? "Network: there is no card." : reasons.join("\n  ");
 }
 
 /** Boot sectors expect the drive in DL and nothing else; interrupts on. */

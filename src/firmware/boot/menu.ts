@@ -40,6 +40,9 @@ function* chooseFromMenu(context: ServiceContext, memory: ServiceMemory): Direct
         choice: { kind: medium.kind, mediaIndex },
       });
   });
+  context.bootNics.forEach(({ name }, mediaIndex) => {
+    entries.push({ text: `Network: ${name}`, choice: { kind: "network", mediaIndex } });
+  });
   const shown = entries.slice(0, 9);
   const lines = shown.map(({ text }, i) => `  ${i + 1}  ${text}\n`).join("");
   yield* print(memory, `Start from:\n\n${lines}\nEsc  the usual order\n\n`);

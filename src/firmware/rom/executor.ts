@@ -56,6 +56,7 @@ const operations: readonly Operation["kind"][] = [
   "halt",
   "int",
   "call",
+  "call-with-pointer",
   "jump",
   "resume-frame",
 ];
@@ -224,6 +225,18 @@ export function emitExecutor(a: Assembler): void {
   a.cld();
   a.jmp("stepped");
 
+  a.label("op.call-with-pointer");
+  a.push(BP);
+  a.push(CX);
+  a.push(SI);
+  a.push(CS);
+  a.call("call.load");
+  a.add(SP, 4);
+  a.pop(BP);
+  a.cld();
+  a.sti();
+  a.jmp("stepped");
+
   a.label("op.jump");
   a.label("call.load");
   a.push(DX);
@@ -324,6 +337,12 @@ export function loadOperation(cpu: VirtualCpu, operation: Operation): void {
       cpu.setRegister("edx", cpu.readLinear(vector + 2, 2));
       return;
     }
+    case "call-with-pointer":
+      cpu.setRegister("ecx", operation.pointerSegment);
+      cpu.setRegister("esi", operation.pointerOffset);
+      cpu.setRegister("edx", operation.segment);
+      cpu.setRegister("edi", operation.offset);
+      return;
     case "call":
     case "jump":
     case "resume-frame":

@@ -3,7 +3,7 @@
  * V86 monitor can carry out: no HLT unless the service has seen real mode, no instruction that faults at IOPL 3.
  */
 import type { Assembler } from "../assembler/assembler.ts";
-import { AX, DS, m16, SP, SS } from "../assembler/operands.ts";
+import { AX, CS, DS, ES, m16, SP, SS } from "../assembler/operands.ts";
 import { BDA_SEGMENT, bda } from "../bios-data-area.ts";
 import { type ServiceName, trap } from "../trap.ts";
 import { emitBegin, emitDirectedEntry } from "./executor.ts";
@@ -70,6 +70,26 @@ export function emitInterruptStubs(a: Assembler): void {
   trap(a, "int15");
   a.j("c", "int15.directed");
   a.iret();
+}
+
+/**
+ * PXE's two entries, far-called in real mode. Each makes an interrupt's frame below the return address; interrupts stay as they
+ * are, for a driver may call from its interrupt handler.
+ */
+export function emitPxeEntries(a: Assembler): void {
+  for (const convention of ["stack", "registers"] as const) {
+    a.label(`pxe.${convention}`);
+    a.pushf();
+    a.push(CS);
+    a.call(`pxe.${convention}.frame`);
+    a.retf();
+    a.label(`pxe.${convention}.frame`);
+    a.cld();
+    a.pushad();
+    a.push(DS);
+    a.push(ES);
+    emitBegin(a, `pxe-${convention}`);
+  }
 }
 
 /** Far-called in protected mode; the result's carry is the live flag. */

@@ -32,7 +32,7 @@ import {
   emitTimerTick,
   emitUnexpected,
 } from "./hardware-interrupts.ts";
-import { emitInterruptStubs, emitProtectedEntries } from "./interrupt-stubs.ts";
+import { emitInterruptStubs, emitProtectedEntries, emitPxeEntries } from "./interrupt-stubs.ts";
 
 export const ROM_SEGMENT = 0xf000;
 export const ROM_SEGMENT_BASE = 0xf0000;
@@ -126,6 +126,7 @@ export function buildSystemRom(
   emitExecutor(a);
   emitInterruptStubs(a);
   emitProtectedEntries(a);
+  emitPxeEntries(a);
   emitTimerTick(a);
   emitKeyboard(a);
   emitFloppy(a);
