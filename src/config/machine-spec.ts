@@ -20,7 +20,7 @@ import { attachmentOf, type NicAttachment } from "./nic-attachments.ts";
 import { type Port, ports, type UartMode } from "./port-settings.ts";
 import { ResultError } from "./result-codes.ts";
 import { type Attachment, attachmentsOf, controllersOf } from "./storage-settings.ts";
-import { AUDIO_FILE_KEY, carriedOut, hasUsbController, type SupportReport, supportOf } from "./support.ts";
+import { AUDIO_FILE_KEY, carriedOut, engineOf, hasUsbController, type SupportReport, supportOf } from "./support.ts";
 import type { VboxFile } from "./vbox-file.ts";
 import type { WireFaults } from "./wire-faults.ts";
 
@@ -99,7 +99,12 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     vramMiB: vbox.get(settings.vramMiB),
     cpuCount: 1,
     // Windows NT 3.x and 4.0 stop when CPUID has leaves they do not know.
-    cpu: { pae: vbox.get(settings.pae), nx: false, maxLeaf: /^WindowsNT(3x|4)$/.test(osTypeId) ? 2 : undefined },
+    cpu: {
+      pae: vbox.get(settings.pae),
+      nx: false,
+      maxLeaf: /^WindowsNT(3x|4)$/.test(osTypeId) ? 2 : undefined,
+      engine: engineOf(vbox),
+    },
     acpi: vbox.get(settings.acpi),
     ioApic: hasApics,
     x2Apic: hasApics && vbox.get(settings.x2apic),

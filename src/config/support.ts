@@ -4,7 +4,7 @@
  * (hardware virtualisation, other front ends …). modifyvm's table and docs/vboxmanage.md say the same per option; a test
  * holds them together.
  */
-import { limits, nicModels } from "../spec/machine-spec.ts";
+import { type CpuEngine, cpuEngines, limits, nicModels } from "../spec/machine-spec.ts";
 import { hostMemory } from "./host-memory.ts";
 import { labelOf, type Setting, settings } from "./machine-settings.ts";
 import type { MediaIndex } from "./media-registry.ts";
@@ -30,6 +30,15 @@ export const carriedOut = {
 /** Extra data that names a WAV file for what the guest plays. */
 export const AUDIO_FILE_KEY = "Anneau/AudioFile";
 
+/** Extra data that names the CPU engine; without it the interpreter. */
+export const ENGINE_KEY = "Anneau/Engine";
+
+/** The engine that a VM's extra data names; undefined for a word that is none. */
+export function engineOf(vbox: VboxFile): CpuEngine | undefined {
+  const word = vbox.extraData(ENGINE_KEY) ?? "interpreter";
+  return cpuEngines.find((engine) => engine === word);
+}
+
 const UART_PORTS = 8;
 const PARALLEL_PORTS = 4;
 
@@ -53,6 +62,10 @@ function checkPlatform(vbox: VboxFile, hostMiB: number, { refused, warned }: Lis
   const ramMiB = vbox.get(settings.memoryMiB);
   const { ramMiB: ram, vramMiB: vram } = limits;
   const vramMiB = vbox.get(settings.vramMiB);
+  if (engineOf(vbox) === undefined)
+    refused.push(
+      `the extra data ${ENGINE_KEY} is '${vbox.extraData(ENGINE_KEY)}', which is none of ${cpuEngines.join(", ")}`,
+    );
   if (ramMiB < ram.min) refused.push(`${ramMiB} MB of memory are fewer than ${ram.min} MB (modifyvm --memory)`);
   if (vramMiB < vram.min || vramMiB > vram.max) {
     refused.push(`${vramMiB} MB of video memory are not between ${vram.min} and ${vram.max} MB (modifyvm --vram)`);

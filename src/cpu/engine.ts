@@ -77,6 +77,8 @@ export interface EngineTuning {
   /** Jumps to an instruction before it is translated; undefined: interpreter only. */
   readonly hotThreshold?: number;
   readonly regions?: RegionLimits;
+  /** At every load of CR3 the whole TLB, all decoded code and all regions are dropped. */
+  readonly flushAtCr3?: boolean;
   /** Shadow mode (translator/shadow.ts): runs of regions are repeated by an interpreter and compared. */
   readonly shadow?: ShadowOptions;
 }
@@ -150,7 +152,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     this.#bus = bus;
     this.state = new CpuState(memory);
     this.#i32 = this.state.i32;
-    this.#tlb = new Tlb(this.state, tuning.tlbPages === undefined ? {} : { capacityPages: tuning.tlbPages });
+    this.#tlb = new Tlb(this.state, {
+      ...(tuning.tlbPages === undefined ? {} : { capacityPages: tuning.tlbPages }),
+      ...(tuning.flushAtCr3 === true ? { isForgiving: true, onAddressSpace: () => this.#cache.flush() } : {}),
+    });
     this.#physical = new PhysicalMemory(this.state, bus);
     const walker = new PageWalker(this.state, this.#physical, { pse36: features.pae });
     this.#linear = new LinearMemory(this.state, this.#physical, walker, this.#tlb);
@@ -455,7 +460,12 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     const share = this.instructionCount === 0 ? 0 : executed / this.instructionCount;
     return {
       ...tree,
-      regions: { ...regions, executedPercent: Math.round(share * 1000) / 10, ...this.#regions?.queue() },
+      regions: {
+        ...regions,
+        compileMs: Math.round(regions.compileMs),
+        executedPercent: Math.round(share * 100),
+        ...this.#regions?.queue(),
+      },
       ...(this.shadowStatistics === undefined ? {} : { shadow: { ...this.shadowStatistics } }),
     };
   }

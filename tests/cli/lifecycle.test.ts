@@ -434,6 +434,40 @@ test("looking into a running VM: registers, counters, core files, NMI", async ()
   expect(box.vboxManage("debugvm", "vm", "injectnmi").stderr).toContain("is not currently running");
 });
 
+test("a VM with the translator: its counters say what regions do; a word that names no engine is refused", async () => {
+  const { box } = machine();
+  // cli; ds = 0; lgdt [7c80h]; cr0.pe = 1; jmp 8:7c40h. There: ds = es = ss = 10h; l: inc dword [9000h]; dec ecx; jmp l
+  const program = Buffer.from(
+    bootFloppy(
+      ...[0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x0f, 0x01, 0x16, 0x80, 0x7c, 0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0],
+      ...[0x66, 0xea, 0x40, 0x7c, 0x00, 0x00, 0x08, 0x00],
+    ),
+  );
+  program.set([0x66, 0xb8, 0x10, 0x00, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0], 0x40);
+  program.set([0xff, 0x05, 0x00, 0x90, 0x00, 0x00, 0x49, 0xeb, 0xf7], 0x4a);
+  program.set([0x17, 0x00, 0x90, 0x7c, 0x00, 0x00], 0x80);
+  program.set([0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0, 0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0], 0x98);
+  bootFrom(box, program);
+  box.ok("setextradata", "vm", "Anneau/Engine", "turbo");
+  const refused = box.vboxManage("startvm", "vm", "--type", "headless");
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("Anneau/Engine is 'turbo'")]);
+  box.ok("setextradata", "vm", "Anneau/Engine", "translator");
+  box.ok("startvm", "vm", "--type", "headless");
+  const counters = () =>
+    new Map(
+      [...box.ok("debugvm", "vm", "statistics", "--pattern", "/cpu/*").matchAll(/c="(\d+)".* name="([^"]*)"/g)].map(
+        ([, value, name]) => [name, Number(value)],
+      ),
+    );
+  // Most of the guest's instructions, once the loop is translated.
+  await until("the loop runs in its region", () => (counters().get("/cpu/regions/executed") ?? 0) > 1_000_000);
+  const now = counters();
+  expect(now.get("/cpu/regions/executed")).toBeLessThanOrEqual(now.get("/cpu/instructions") as number);
+  for (const name of ["regions/regions", "regions/entries", "regions/modules", "regions/moduleBytes", "tlb/pageWalks"])
+    expect(now.get(`/cpu/${name}`), name).toBeGreaterThan(0);
+  box.ok("controlvm", "vm", "poweroff");
+});
+
 test("two VMs side by side: one is killed, the other goes on", async () => {
   const { box, pid } = machine();
   box.ok("createvm", "--name", "second", "--register");

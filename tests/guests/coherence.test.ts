@@ -38,6 +38,9 @@ const engines: { readonly [name: string]: EngineTuning } = {
   "a TLB of four pages": { tlbPages: 4 },
   "eight decode maps": { decodeMaps: 8 },
   translator: { hotThreshold: 200 },
+  // One region at a time, each compiled at once: they push each other out all the time.
+  "eight regions": { hotThreshold: 32, regions: { regions: 8, batch: 1 } },
+  "a flush at every CR3 write": { hotThreshold: 32, regions: { batch: 1 }, flushAtCr3: true },
 };
 
 class Boot {
@@ -79,6 +82,11 @@ class Boot {
       expect(this.#pc.machine.loop.step(false, instructions - this.#engine.instructionCount)).toBe(true);
   }
 
+  /** Instructions executed in regions, and what became of those. */
+  get regions() {
+    return this.#engine.regionStatistics;
+  }
+
   get state(): string {
     const values = registers.map((name) => `${name}=${this.#engine.getRegister(name).toString(16)}`);
     return `${this.#engine.instructionCount}: ${values.join(" ")} ram=${crc32(this.#ram).toString(16)}`;
@@ -99,11 +107,17 @@ test("the same boot under every engine", async () => {
   expect(new Set(states).size).toBe(INTERVALS);
   expect(usual.said).toContain("Linux version");
   for (const [name, tuning] of Object.entries(engines)) {
-    if (name === "usual") continue;
+    if (name === "usual" || (process.env.ENGINE !== undefined && process.env.ENGINE !== name)) continue;
     const boot = await Boot.start(tuning);
     for (let n = 1; n <= INTERVALS; n++) {
       boot.runTo(n * INTERVAL);
       expect(boot.state, `${name}, interval ${n}`).toBe(states[n - 1]);
     }
+    if (tuning.hotThreshold === undefined) continue;
+    // Most of it in regions (but those pushed out), or nothing was shown.
+    const { executed = 0, evicted = 0, dropped = 0 } = boot.regions ?? {};
+    expect(executed, name).toBeGreaterThan((INTERVALS * INTERVAL) / (tuning.regions?.regions === undefined ? 2 : 10));
+    if (tuning.regions?.regions !== undefined) expect(evicted, name).toBeGreaterThan(100);
+    if (tuning.flushAtCr3 === true) expect(dropped, name).toBeGreaterThan(100);
   }
 });

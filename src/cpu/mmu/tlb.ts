@@ -77,6 +77,8 @@ export interface TlbOptions {
    * and in and out of V86 mode drop everything.
    */
   readonly isForgiving?: boolean;
+  /** Called at every load of CR3 (tests: everything that is remembered goes with the address space). */
+  readonly onAddressSpace?: () => void;
 }
 
 export class Tlb {
@@ -95,6 +97,7 @@ export class Tlb {
   readonly #slowGpaPage = new Int32Array(SLOW_SLOTS);
   readonly #slowAccess = new Int32Array(SLOW_SLOTS);
   readonly #isForgiving: boolean;
+  readonly #onAddressSpace: (() => void) | undefined;
   /** Linear pages with data breakpoints: never valid in the tables. */
   #watched: readonly number[] = [];
 
@@ -102,6 +105,7 @@ export class Tlb {
     const capacity = Math.max(1, options.capacityPages ?? 16384);
     this.#i32 = state.i32;
     this.#isForgiving = options.isForgiving ?? false;
+    this.#onAddressSpace = options.onAddressSpace;
     this.#local = new PageList(capacity);
     this.#global = new PageList(capacity);
     this.#codeSupervisor = new PageList(Math.min(capacity, 4096));
@@ -202,6 +206,7 @@ export class Tlb {
     this.#slowPage.fill(-1);
     this.#flushList(this.#local, IN_LOCAL_LIST, keep);
     if (!keep) this.#flushList(this.#global, IN_GLOBAL_LIST, false);
+    if (keepGlobal) this.#onAddressSpace?.();
   }
 
   /** A switch of task, or in or out of V86 mode. */
