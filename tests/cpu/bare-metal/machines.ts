@@ -61,7 +61,8 @@ export function assembleImage(name: string): Promise<Uint8Array> {
 
 const log = (file: string) => readFile(file, "latin1").catch(() => "");
 
-export function runQemu(disk: Uint8Array): Promise<string> {
+/** `options`: more of the command line. */
+export function runQemu(disk: Uint8Array, options: readonly string[] = []): Promise<string> {
   return inFolder(async (folder) => {
     const image = path.join(folder, "disk");
     const serial = path.join(folder, "serial");
@@ -69,6 +70,7 @@ export function runQemu(disk: Uint8Array): Promise<string> {
     const said = await run("qemu-system-i386", [
       ...["-machine", "pc,accel=tcg", "-cpu", "coreduo,-vme", "-m", "32", "-nodefaults", "-display", "none"],
       ...["-no-reboot", "-serial", `file:${serial}`, "-drive", `file=${image},format=raw,if=ide`],
+      ...options,
     ]);
     return (await log(serial)) || `QEMU said nothing on COM1: ${said}`;
   });
