@@ -2,6 +2,7 @@
 import { type Core, type EngineTuning, SoftwareEngine } from "./engine.ts";
 import { coreLibraries } from "./fpu/libraries.ts";
 import { type GeneratedInterpreter, generateInterpreter, REGION_SLOTS } from "./interpreter/generate.ts";
+import type { Helpers } from "./interpreter/helpers.ts";
 import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
 import type { Row } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
@@ -13,7 +14,7 @@ import { SHADOW_STORE } from "./translator/shadow-lowering.ts";
 import { VariantTable } from "./translator/variant-table.ts";
 
 /** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
-const HOT_THRESHOLD = 4000;
+const HOT_THRESHOLD = 40000;
 /** The same in shadow mode, where compiling is the least. */
 const SHADOW_THRESHOLD = 64;
 
@@ -42,7 +43,8 @@ export async function createEngine(
       table: instance.exports.table,
       firstSlot: generated.firstRegionSlot,
       slots: REGION_SLOTS,
-      library: (name) => (name === SHADOW_STORE ? shadow?.noteStore : instance.exports[name]),
+      library: (name) =>
+        name === SHADOW_STORE ? shadow?.noteStore : (instance.exports[name] ?? engine.helpers[name as keyof Helpers]),
       wrap: (run) => (shadow === undefined ? run : shadow.wrap(run as RegionFunction)),
       owner: engine,
       limits: tuning.regions,

@@ -236,7 +236,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       }
       if (
         shadow ||
-        (i32[L.EFLAGS_SYSTEM >> 2] & (FLAG_TF | FLAG_RF)) !== 0 ||
+        (i32[L.EFLAGS_SYSTEM >> 2] & FLAG_TF) !== 0 ||
         (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0 ||
         this.#breakpoints.size > 0
       ) {
@@ -249,11 +249,15 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
         continue;
       }
       this.#syncMode();
+      // RF holds for one instruction; those that load flags set it anew.
+      const resume = i32[L.EFLAGS_SYSTEM >> 2] & FLAG_RF;
+      if (resume !== 0) i32[L.EFLAGS_SYSTEM >> 2] &= ~FLAG_RF;
       this.#coreBudget = left;
       this.#isInCore = true;
       const reason = core.run(left, entry);
       this.#isInCore = false;
       const rest = i32[BUDGET >> 2];
+      if (rest === left) i32[L.EFLAGS_SYSTEM >> 2] |= resume;
       this.#instructions += left - rest;
       left = rest;
       switch (reason) {

@@ -128,13 +128,38 @@ const slotForSubtract = slots();
 const slotForDivide = slots();
 const slotForDivide2 = slots();
 
-/** out = c[first] + x·(c[first+1] + x·(… c[first+count−1])). `out` is not `x`. */
-export function polynomial(out: number, x: number, first: number, count: number): void {
-  copy(out, first + count - 1);
-  for (let n = count - 2; n >= 0; n--) {
-    multiply(out, out, x);
-    add(out, out, first + n);
+/**
+ * out = c[first] + x·(c[first+1] + x·(… c[first+count−1])). From coefficient `plain` on doubles do: what they are together must be
+ * below 2^-45 of the whole. Here `multiply` and `add` stand with their values in variables, as most of the time goes here.
+ */
+export function polynomial(out: number, x: number, first: number, count: number, plain: number): void {
+  const xh = pairs[x * 2];
+  const xl = pairs[x * 2 + 1];
+  let rest = pairs[(first + count - 1) * 2];
+  for (let n = count - 2; n >= plain; n--) rest = rest * xh + pairs[(first + n) * 2];
+  const split = SPLIT * xh;
+  const x1 = split - (split - xh);
+  const x2 = xh - x1;
+  let h = rest;
+  let l = 0;
+  for (let n = plain - 1; n >= 0; n--) {
+    const p = h * xh;
+    const t = SPLIT * h;
+    const h1 = t - (t - h);
+    const h2 = h - h1;
+    const e = h1 * x1 - p + h1 * x2 + h2 * x1 + h2 * x2 + (h * xl + l * xh);
+    const mh = p + e;
+    const ml = e - (mh - p);
+    const ch = pairs[(first + n) * 2];
+    const cl = pairs[(first + n) * 2 + 1];
+    // The coefficient is the larger one by far.
+    const s = ch + mh;
+    const r = mh - (s - ch) + (cl + ml);
+    h = s + r;
+    l = r - (h - s);
   }
+  pairs[out * 2] = h;
+  pairs[out * 2 + 1] = l;
 }
 
 const bits = new DataView(new ArrayBuffer(8));

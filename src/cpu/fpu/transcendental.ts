@@ -33,6 +33,11 @@ export const RESULT_B = L.SCRATCH + 0x2d8;
 const FAR = 70;
 /** π·2^64 as Intel has it: 66 bits. */
 const PI_66 = 0x3_243f_6a88_85a3_08d3n;
+/** Angles below 2^(NEAR + 1) are reduced without big integers: π/2 in three parts of 22 bits. */
+const NEAR = 19;
+const TWO_OVER_PI = 2 / Math.PI;
+const HALF_PI_HIGH = Number(PI_66 >> 44n) * 2 ** -21;
+const HALF_PI_LOWER = [Number((PI_66 >> 22n) & 0x3fffffn) * 2 ** -43, Number(PI_66 & 0x3fffffn) * 2 ** -65];
 
 const x = dd.slots();
 const y = dd.slots();
@@ -170,7 +175,7 @@ function exponentialMinusOne(u32: Uint32Array, i32: Int32Array): void {
   const isExact = dd.high(x) === 0;
   // expm1(z) = z·(1 + z/2! + …)
   dd.multiply(x, x, K.LN2);
-  dd.polynomial(t, x, K.EXPONENTIAL, 14);
+  dd.polynomial(t, x, K.EXPONENTIAL, 14, 6);
   dd.multiply(t, t, x);
   dd.multiply(t, t, K.POWERS + n + 32);
   dd.add(t, t, K.POWERS_MINUS_1 + n + 32);
@@ -200,7 +205,7 @@ function logarithm(out: number, a: number, e: number): void {
 /** out = 2 log2(e) atanh(a), |a| ≤ 1/64. */
 function arcHyperbolic(out: number, a: number): void {
   dd.multiply(v, a, a);
-  dd.polynomial(out, v, K.ODD_RECIPROCALS, 10);
+  dd.polynomial(out, v, K.ODD_RECIPROCALS, 10, 4);
   dd.multiply(out, out, a);
   dd.multiply(out, out, K.TWO_LOG2_E);
 }
@@ -265,7 +270,7 @@ function arcTangent(i32: Int32Array, u32: Uint32Array): void {
     dd.add(v, v, denominator);
     dd.divide(u, u, v);
     dd.multiply(v, u, u);
-    dd.polynomial(t, v, K.ODD_RECIPROCALS_ALTERNATING, 10);
+    dd.polynomial(t, v, K.ODD_RECIPROCALS_ALTERNATING, 10, 4);
     dd.multiply(t, t, u);
     if (i !== 0) dd.add(t, t, K.ARC_TANGENTS + i);
     if (isSteep) dd.subtract(t, K.HALF_PI, t);
@@ -285,6 +290,10 @@ function reduceAngle(u32: Uint32Array): number {
     dd.scale(x, x, dd.powerOfTwo(e));
     return 0;
   }
+  if (e <= NEAR) {
+    reduceNear(e);
+    return nearQuadrant;
+  }
   const at = OPERAND_A >> 2;
   const mantissa = (BigInt(u32[at + 1]) << 32n) | BigInt(u32[at]);
   // In units of 2^-65 the angle is an integer, and π/2 is PI_66.
@@ -303,16 +312,39 @@ function reduceAngle(u32: Uint32Array): number {
   return quadrant;
 }
 
+let nearQuadrant = 0;
+
+/** As `reduceAngle`, for exponents up to NEAR: each product and each sum here is exact, for all are multiples of 2^-65. */
+function reduceNear(e: number): void {
+  const factor = dd.powerOfTwo(e);
+  const high = dd.high(x) * factor;
+  const low = dd.low(x) * factor;
+  const n = Math.round(high * TWO_OVER_PI);
+  // high − n·part, part by part; `rest` collects what the sums leave.
+  let sum = high - n * HALF_PI_HIGH;
+  let rest = low;
+  for (const part of HALF_PI_LOWER) {
+    const product = -n * part;
+    const s = sum + product;
+    const v = s - sum;
+    rest += sum - (s - v) + (product - v);
+    sum = s;
+  }
+  const s = sum + rest;
+  dd.set(x, s, rest - (s - sum));
+  nearQuadrant = n & 3;
+}
+
 /** out = sin(x), |x| ≤ π/4. */
 function sine(out: number): void {
   dd.multiply(v, x, x);
-  dd.polynomial(out, v, K.SINE, 14);
+  dd.polynomial(out, v, K.SINE, 14, 7);
   dd.multiply(out, out, x);
 }
 
 function cosine(out: number): void {
   dd.multiply(v, x, x);
-  dd.polynomial(out, v, K.COSINE, 15);
+  dd.polynomial(out, v, K.COSINE, 15, 8);
 }
 
 function trigonometric(kind: number, i32: Int32Array, u32: Uint32Array): void {

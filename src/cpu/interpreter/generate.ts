@@ -210,16 +210,20 @@ export function generateInterpreter(
     code.push(op.i32Add);
     set(EIP);
   };
+  /** What is left of the budget, the records since START counted. */
+  const pushBudget = () => {
+    get(P_BUDGET);
+    get(RECORD);
+    get(START);
+    code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+  };
   /** Counts the records since START, stores EIP and budget, returns the reason. */
   const leave = (reason: number) => {
     constant(0);
     get(EIP);
     store(L.EIP);
     constant(0);
-    get(P_BUDGET);
-    get(RECORD);
-    get(START);
-    code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+    pushBudget();
     store(BUDGET);
     constant(reason);
     code.push(op.return);
@@ -349,10 +353,7 @@ export function generateInterpreter(
   loadState(L.SEG_BASE + L.SEG_CS * 8);
   set(CS_BASE);
   code.push(op.loop, EMPTY); // fetch
-  get(P_BUDGET);
-  get(RECORD);
-  get(START);
-  code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+  pushBudget();
   set(P_BUDGET);
   get(P_ENTRY);
   code.push(op.if, EMPTY);
@@ -456,12 +457,10 @@ export function generateInterpreter(
         code.push(op.i32Add);
         store(L.EIP);
         constant(0);
-        get(P_BUDGET);
-        get(RECORD);
-        get(START);
-        code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+        pushBudget();
         store(BUDGET);
       },
+      pushBudget,
     };
     switch (n) {
       case handler.none:
@@ -522,10 +521,7 @@ export function generateInterpreter(
   code.push(op.i32Add);
   store(L.EIP);
   constant(0);
-  get(P_BUDGET);
-  get(RECORD);
-  get(START);
-  code.push(op.i32Sub, op.i32Const, 4, op.i32ShrU, op.i32Sub);
+  pushBudget();
   store(BUDGET);
   get(RECORD);
   get(PAGE);
@@ -603,6 +599,10 @@ function outOfLineFrame(code: number[], locals: Locals, globalRead: number, glob
     leaveWithStatus: () => code.push(op.return),
     // `run` has stored EIP and the budget before the call.
     saveForHelper: () => {},
+    pushBudget: () => {
+      code.push(op.i32Const, 0, op.i32Load, 0);
+      pushUnsigned(code, BUDGET);
+    },
   };
 }
 

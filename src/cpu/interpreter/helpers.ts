@@ -306,13 +306,28 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       i32[L.HALTED >> 2] = 1;
       state.eip = nextEip;
     }),
-    int: ending((vector, nextEip, kind) => {
-      if (kind === 1) system.debugInterrupt(nextEip);
-      else if (kind < 0) system.softwareInterrupt(vector, nextEip);
-      else system.softwareException(vector, nextEip);
+    // The ways into and out of the kernel are not `ending(…)`: its one call site would be megamorphic.
+    int: (vector, nextEip, kind) => {
+      const eip = i32[L.EIP >> 2];
+      try {
+        if (kind === 1) system.debugInterrupt(nextEip);
+        else if (kind < 0) system.softwareInterrupt(vector, nextEip);
+        else system.softwareException(vector, nextEip);
+      } catch (thrown) {
+        return faulted(thrown, eip);
+      }
       owner.softwareInterruptDelivered();
-    }),
-    iret: ending((width, nextEip) => system.interruptReturn(nextEip, width / 8)),
+      return owner.finish();
+    },
+    iret: (width, nextEip) => {
+      const eip = i32[L.EIP >> 2];
+      try {
+        system.interruptReturn(nextEip, width >> 3);
+      } catch (thrown) {
+        return faulted(thrown, eip);
+      }
+      return owner.finish();
+    },
     "jmp-far": ending((selector, offset, width, nextEip) => {
       system.jumpFar(selector & 0xffff, width === 16 ? offset & 0xffff : offset >>> 0, nextEip);
     }),
@@ -407,25 +422,53 @@ export function createHelpers(parts: HelperParts, owner: HelperOwner): Helpers {
       result(2, state.reg32(1));
       result(3, state.reg32(2));
     }),
-    sysenter: ending(() => system.systemEnter()),
-    sysexit: ending(() => system.systemExit()),
-    in: ending((port, size, nextEip) => {
-      system.checkPort(port, size);
-      // Devices (the firmware's traps) may look at EIP, and change it: it is behind the instruction already.
-      state.eip = nextEip;
-      const value = readPort(port, size);
-      if (size === 4) state.setReg32(0, value);
-      else if (size === 2) state.setReg16(0, value);
-      else state.u8[L.GPR] = value;
-      owner.portAccessed(port, size);
-    }),
-    out: ending((port, size, nextEip) => {
-      system.checkPort(port, size);
-      const eax = state.reg32(0);
-      state.eip = nextEip;
-      bus.writePort(port, size as AccessSize, size === 4 ? eax : size === 2 ? eax & 0xffff : eax & 0xff);
-      owner.portAccessed(port, size);
-    }),
+    sysenter: () => {
+      const eip = i32[L.EIP >> 2];
+      try {
+        system.systemEnter();
+      } catch (thrown) {
+        return faulted(thrown, eip);
+      }
+      return owner.finish();
+    },
+    sysexit: () => {
+      const eip = i32[L.EIP >> 2];
+      try {
+        system.systemExit();
+      } catch (thrown) {
+        return faulted(thrown, eip);
+      }
+      return owner.finish();
+    },
+    in: (port, size, nextEip) => {
+      const eip = i32[L.EIP >> 2];
+      try {
+        system.checkPort(port, size);
+        // Devices (the firmware's traps) may look at EIP, and change it: it is behind the instruction already.
+        state.eip = nextEip;
+        const value = readPort(port, size);
+        if (size === 4) state.setReg32(0, value);
+        else if (size === 2) state.setReg16(0, value);
+        else state.u8[L.GPR] = value;
+        owner.portAccessed(port, size);
+      } catch (thrown) {
+        return faulted(thrown, eip);
+      }
+      return owner.finish();
+    },
+    out: (port, size, nextEip) => {
+      const eip = i32[L.EIP >> 2];
+      try {
+        system.checkPort(port, size);
+        const eax = state.reg32(0);
+        state.eip = nextEip;
+        bus.writePort(port, size as AccessSize, size === 4 ? eax : size === 2 ? eax & 0xffff : eax & 0xff);
+        owner.portAccessed(port, size);
+      } catch (thrown) {
+        return faulted(thrown, eip);
+      }
+      return owner.finish();
+    },
     ins: ending(ins),
     outs: ending(outs),
     "fpu-error": guarded(() => {

@@ -55,6 +55,21 @@ export const helperArity = {
 
 export type HelperName = keyof typeof helperArity;
 
+/**
+ * Helpers that regions call themselves: they read and write nothing that a region keeps in locals (general registers, arithmetic
+ * flags), and EIP and the budget are in their places.
+ */
+export const regionHelpers: ReadonlyMap<string, LibrarySignature & { readonly mayFault: boolean }> = new Map(
+  (["rdtsc", "verr", "verw", "read-control", "x87-function"] as const).map((name) => [
+    name,
+    {
+      parameters: new Array<WasmType>(helperArity[name]).fill(I32),
+      result: I32,
+      mayFault: name !== "x87-function",
+    },
+  ]),
+);
+
 export interface LibrarySignature {
   readonly parameters: readonly WasmType[];
   readonly result: WasmType;

@@ -68,5 +68,6 @@ function libraryFrame(name: string, code: number[], locals: Locals): Frame {
     jump: refuse,
     leaveWithStatus: refuse,
     saveForHelper: refuse,
+    pushBudget: refuse,
   };
 }

@@ -54,6 +54,8 @@ export interface Frame {
   leaveWithStatus(depth: number): void;
   /** Stores what helpers may look at: EIP of the instruction, budget. */
   saveForHelper(): void;
+  /** Pushes what is left of the budget in front of the instruction. */
+  pushBudget(): void;
 }
 
 export class HandlerLowering extends Lowering {
@@ -142,6 +144,11 @@ export class HandlerLowering extends Lowering {
     this.localGet(this.#frame.page);
     this.#recordHalf(R.RECORD_OFFSET);
     this.code.push(op.i32Add);
+  }
+
+  protected override hasBudget(): void {
+    this.#frame.pushBudget();
+    this.code.push(op.i32Const, 1, op.i32GtS);
   }
 
   protected override segmentNumber(): void {

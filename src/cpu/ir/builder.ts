@@ -174,7 +174,8 @@ export class Builder {
     return this.pure(new Node(a.type, opcode, [a, b]));
   }
 
-  #compare(op32: number, a: Node, b: Node): Node {
+  #compare(op32: number, a: Node, b: Node, fold?: (x: number, y: number) => boolean): Node {
+    if (fold && a.op === op.i32Const && b.op === op.i32Const) return this.i32(fold(a.imm, b.imm) ? 1 : 0);
     if (a.type !== b.type) throw new Error("semantics: operand types differ");
     const opcode = a.type === I64 ? op32 + (op.i64Eq - op.i32Eq) : op32;
     return this.pure(new Node(I32, opcode, [a, b]));
@@ -228,16 +229,16 @@ export class Builder {
     return this.#arith(op.i32Rotr, a, b);
   }
   eq(a: Node, b: Node): Node {
-    return this.#compare(op.i32Eq, a, b);
+    return this.#compare(op.i32Eq, a, b, (x, y) => x === y);
   }
   ne(a: Node, b: Node): Node {
-    return this.#compare(op.i32Ne, a, b);
+    return this.#compare(op.i32Ne, a, b, (x, y) => x !== y);
   }
   ltS(a: Node, b: Node): Node {
     return this.#compare(op.i32LtS, a, b);
   }
   ltU(a: Node, b: Node): Node {
-    return this.#compare(op.i32LtU, a, b);
+    return this.#compare(op.i32LtU, a, b, (x, y) => x >>> 0 < y >>> 0);
   }
   gtS(a: Node, b: Node): Node {
     return this.#compare(op.i32GtS, a, b);
@@ -246,7 +247,7 @@ export class Builder {
     return this.#compare(op.i32GtU, a, b);
   }
   leU(a: Node, b: Node): Node {
-    return this.#compare(op.i32LeU, a, b);
+    return this.#compare(op.i32LeU, a, b, (x, y) => x >>> 0 <= y >>> 0);
   }
   geS(a: Node, b: Node): Node {
     return this.#compare(op.i32GeS, a, b);
@@ -429,6 +430,11 @@ export class Builder {
 
   thisEip(): Node {
     return this.pure(new Node(I32, pseudo.thisEip));
+  }
+
+  /** Not 0 unless the budget may end right behind this instruction, so that something outside may happen there. */
+  hasBudget(): Node {
+    return this.pure(new Node(I32, pseudo.hasBudget));
   }
 
   // ---- flags -----------------------------------------------------------------------------------------------------
@@ -629,7 +635,8 @@ export class Builder {
   helper(name: string, args: readonly Node[] = [], isEnding = false): void {
     this.#mayFault("helper");
     this.push({ kind: "helper", name, args, isEnding });
-    this.#hasWritten = true;
+    // Nothing comes behind an ending one.
+    if (!isEnding) this.#hasWritten = true;
   }
 
   /** A helper that cannot fault and ends the instruction, after architectural writes. */

@@ -44,6 +44,7 @@ export abstract class Lowering {
   protected abstract address(node: Node): void;
   protected abstract nextEip(): void;
   protected abstract thisEip(): void;
+  protected abstract hasBudget(): void;
   protected abstract guestLoad(node: Node): void;
   protected abstract segmented(node: Node): void;
   protected abstract hostAddress(node: Node): void;
@@ -299,6 +300,9 @@ export abstract class Lowering {
         return;
       case pseudo.registerIndex:
         this.registerIndex(node.operand as Operand);
+        return;
+      case pseudo.hasBudget:
+        this.hasBudget();
         return;
       case pseudo.select:
         this.node(node.args[1]);

@@ -36,6 +36,8 @@ export const pseudo = {
   segmentNumber: -13,
   /** Number of the register operand. */
   registerIndex: -14,
+  /** Not 0 unless the budget may end right behind this instruction. */
+  hasBudget: -15,
   /** EIP of the page's start plus `imm` (region compiler). */
   pageEip: -20,
 } as const;
@@ -53,7 +55,9 @@ export class Node {
   /** Set by the lowering. */
   uses = 0;
   local = -1;
-  /** Host address local kept from a read-modify-write load. */
+  /** Not 0: nodes of one root differ by their deltas (region compiler). */
+  root = 0;
+  delta = 0;
   constructor(
     type: WasmType,
     op: number,

@@ -58,14 +58,12 @@ export const popf: Semantics = (b, i) => {
     return;
   }
   b.if(b.nez(b.state(L.CPL)), inEngine);
-  b.commit();
   const image = peek(b, i, 4);
   const system = b.state(L.EFLAGS_SYSTEM);
   const changed = b.xor(image, system);
   const others = b.and(changed, b.i32(~(EFLAGS_ARITHMETIC | EFLAGS_IF | EFLAGS_DF)));
   const enables = b.and(b.and(changed, image), b.i32(EFLAGS_IF));
   b.if(b.or(b.nez(others), b.and(b.nez(enables), b.nez(b.state(L.INTERRUPT_LINE)))), inEngine);
-  b.commit();
   const mask = EFLAGS_IF | EFLAGS_DF;
   b.setState(L.EFLAGS_SYSTEM, b.or(b.and(system, b.i32(~mask)), b.and(image, b.i32(mask))));
   drop(b, i, b.i32(4));
@@ -76,10 +74,16 @@ export const popf: Semantics = (b, i) => {
 /** CLI: outside ring 0 the engine looks at IOPL. */
 export const cli: Semantics = (b) => {
   b.if(b.nez(b.state(L.CPL)), () => b.helper("cli", [b.nextEip()], true));
-  b.commit();
   b.setState(L.EFLAGS_SYSTEM, b.and(b.state(L.EFLAGS_SYSTEM), b.i32(~EFLAGS_IF)));
 };
-export const sti: Semantics = (b) => b.helper("sti", [b.nextEip()], true);
+/** STI in ring 0 with no interrupt waiting, and none that could come right behind it: nobody sees the shadow. */
+export const sti: Semantics = (b) => {
+  const system = b.state(L.EFLAGS_SYSTEM);
+  const isVisible = b.or(b.nez(b.state(L.INTERRUPT_LINE)), b.eqz(b.hasBudget()));
+  const inEngine = b.or(b.nez(b.state(L.CPL)), b.and(b.eqz(b.and(system, b.i32(EFLAGS_IF))), isVisible));
+  b.if(inEngine, () => b.helper("sti", [b.nextEip()], true));
+  b.setState(L.EFLAGS_SYSTEM, b.or(system, b.i32(EFLAGS_IF)));
+};
 export const hlt: Semantics = (b) => b.helper("hlt", [b.nextEip()], true);
 
 /** INT n, INT3, INT1, INTO. `parameter`: −1 immediate, else the vector. */
@@ -142,13 +146,96 @@ export const loadFarPointer: Semantics = (b, i) => {
 
 // ---- segment registers -------------------------------------------------------------------------------------------
 
+/** High dword of a descriptor: present, code or data, code, expand-down, accessed; and what an expand-up data segment in use has. */
+const DESCRIPTOR_KIND = 0x9d00;
+const DESCRIPTOR_DATA = 0x9100;
+const DESCRIPTOR_WRITABLE = 0x200;
+/** Of a data segment of 4 GiB at 0 that can be written: the low dword, and the bits of the high one that say so. */
+const FLAT_LOW = 0xffff;
+const FLAT_HIGH_BITS = 0xff8f02ff | 0;
+const FLAT_HIGH = 0x008f0200;
+
+/**
+ * What kernels do all the time, in ring 0 of a flat system: DS or ES with a flat data segment, FS or GS with null or any
+ * expand-up data segment, from the GDT and accessed before. Everything else is `inEngine`.
+ */
+function loadDataSegment(b: Builder, segment: Node, selector: Node, inEngine: () => void): void {
+  const at4 = b.shl(segment, b.i32(2));
+  const at8 = b.shl(segment, b.i32(3));
+  const set = (base: Node, limit: Node, attributes: Node, read: Node, write: Node): void => {
+    b.setHost(at4, 4, selector, L.SEG_SELECTOR);
+    b.setHost(at8, 4, base, L.SEG_BASE);
+    b.setHost(at4, 4, limit, L.SEG_LIMIT);
+    b.setHost(at4, 4, attributes, L.SEG_ATTRIBUTES);
+    b.setHost(at4, 4, read, L.SEG_FAST_READ);
+    b.setHost(at4, 4, write, L.SEG_FAST_WRITE);
+  };
+  // The mode word knows what DS, ES and SS are.
+  const isModal = b.ltU(segment, b.i32(L.SEG_FS));
+  const elsewhere = b.or(
+    b.or(b.nez(b.state(L.CPL)), b.eqz(b.and(b.state(L.MODE), b.i32(L.MODE_PROTECTED)))),
+    b.leU(b.sub(segment, b.i32(L.SEG_CS)), b.i32(L.SEG_SS - L.SEG_CS)),
+  );
+  b.if(elsewhere, inEngine);
+  b.if(
+    b.eqz(b.and(selector, b.i32(0xfffc))),
+    () => {
+      b.if(isModal, inEngine);
+      const zero = b.i32(0);
+      set(zero, zero, zero, zero, zero);
+    },
+    () => {
+      const offset = b.and(selector, b.i32(0xfff8));
+      const linear = b.add(b.state(L.GDTR_BASE), offset);
+      const isInPage = b.leU(b.and(linear, b.i32(4095)), b.i32(4096 - 8));
+      // Where there is none, 0 is as good to read as any.
+      const host = b.select(isInPage, b.hostAddress(linear, false), b.i32(0));
+      const low = b.host(host, 4);
+      const high = b.host(host, 4, 4);
+      const isOutside = b.or(
+        b.or(b.eqz(host), b.and(selector, b.i32(4))),
+        b.gtU(b.add(offset, b.i32(7)), b.state(L.GDTR_LIMIT)),
+      );
+      const isOther = b.or(
+        b.ne(b.and(high, b.i32(DESCRIPTOR_KIND)), b.i32(DESCRIPTOR_DATA)),
+        b.gtU(b.and(selector, b.i32(3)), b.and(b.shrU(high, b.i32(13)), b.i32(3))),
+      );
+      const isFlat = b.and(b.eq(low, b.i32(FLAT_LOW)), b.eq(b.and(high, b.i32(FLAT_HIGH_BITS)), b.i32(FLAT_HIGH)));
+      b.if(b.or(b.or(isOutside, isOther), b.and(isModal, b.eqz(isFlat))), inEngine);
+      const base = b.or(
+        b.or(b.shrU(low, b.i32(16)), b.shl(b.and(high, b.i32(0xff)), b.i32(16))),
+        b.and(high, b.i32(0xff000000)),
+      );
+      const units = b.or(b.and(low, b.i32(0xffff)), b.and(high, b.i32(0xf0000)));
+      const pages = b.or(b.shl(units, b.i32(12)), b.i32(0xfff));
+      const limit = b.select(b.and(high, b.i32(0x800000)), pages, units);
+      const attributes = b.or(b.and(b.shrU(high, b.i32(8)), b.i32(0xf0ff)), b.i32(L.ATTRIBUTE_USABLE));
+      const short = b.select(b.ltU(limit, b.i32(15)), b.i32(0), b.sub(limit, b.i32(14)));
+      const fast = b.select(b.eq(limit, b.i32(-1)), b.i32(-1), short);
+      const isWritable = b.and(high, b.i32(DESCRIPTOR_WRITABLE));
+      set(base, limit, attributes, fast, b.select(isWritable, fast, b.i32(0)));
+    },
+  );
+}
+
 export const movToSegment: Semantics = (b, i) => {
   const segment = b.segmentIndex(i.operands[0]);
-  b.helper("mov-to-segment", [segment, b.and(b.read(i.operands[1]), b.i32(0xffff)), b.nextEip()], true);
+  const selector = b.and(b.read(i.operands[1]), b.i32(0xffff));
+  const inEngine = () => b.helper("mov-to-segment", [segment, selector, b.nextEip()], true);
+  if (i.isFlat) loadDataSegment(b, segment, selector, inEngine);
+  else inEngine();
 };
 
 export const popSegment: Semantics = (b, i) => {
-  b.helper("pop-segment", [b.segmentIndex(i.operands[0]), b.i32(i.width), b.nextEip()], true);
+  const segment = b.segmentIndex(i.operands[0]);
+  const inEngine = () => b.helper("pop-segment", [segment, b.i32(i.width), b.nextEip()], true);
+  if (!i.isFlat || i.width !== 32 || segment.imm === L.SEG_SS) {
+    inEngine();
+    return;
+  }
+  const selector = peek(b, i, 2);
+  loadDataSegment(b, segment, selector, inEngine);
+  drop(b, i, b.i32(4));
 };
 
 /** ARPL adjusts the RPL of the destination selector, which is written only if that changes it. */

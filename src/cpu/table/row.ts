@@ -61,6 +61,8 @@ export interface RowOptions {
    * there is only its effective address. The row says `usesFlat` as well.
    */
   readonly addressOnly?: boolean;
+  /** What it writes of the system state is nothing that regions take for granted (the mode word, CPL, CS). */
+  readonly inRegions?: boolean;
   /** Not valid in real and V86 mode (#UD). */
   readonly protectedOnly?: boolean;
 }

@@ -3,6 +3,7 @@
  * waits for what is compiled elsewhere: results are taken when they are there.
  */
 import { librarySignatures } from "../fpu/libraries.ts";
+import { regionHelpers } from "../interpreter/imports.ts";
 import type { Row } from "../table/row.ts";
 import { type CompiledRegion, RegionCompiler, type RegionJob } from "./region-compiler.ts";
 import { VariantTable } from "./variant-table.ts";
@@ -36,7 +37,8 @@ export class JobCompiler {
 
   /** `isShadowed`: for shadow mode, regions tell of their stores. */
   constructor(variants: VariantTable, memoryPages: number, isShadowed = false) {
-    this.#compiler = new RegionCompiler(variants, memoryPages, librarySignatures, isShadowed);
+    const libraries = new Map([...librarySignatures, ...regionHelpers]);
+    this.#compiler = new RegionCompiler(variants, memoryPages, libraries, isShadowed);
   }
 
   static forRows(rows: readonly Row[], memoryPages: number, isShadowed = false): JobCompiler {

@@ -4,6 +4,7 @@
  * and a condition behind a comparison is the comparison.
  */
 import type { Operand, RecordField } from "../decode/operand.ts";
+import { regionHelpers } from "../interpreter/imports.ts";
 import { Builder } from "../ir/builder.ts";
 import { type FlagKind, I32, Node, type PendingFlags, pseudo, type Statement } from "../ir/node.ts";
 import * as L from "../layout.ts";
@@ -50,6 +51,10 @@ export class RegionBuilder extends Builder {
   /** Flags not yet written to the flag locals. */
   pending: PendingFlags | undefined;
   #count = 0;
+  /** What the general registers hold: root and delta of nodes. The first eight roots are what they hold at the block's start. */
+  readonly #roots = [1, 2, 3, 4, 5, 6, 7, 8];
+  readonly #deltas = [0, 0, 0, 0, 0, 0, 0, 0];
+  #lastRoot = 8;
 
   protected override push(statement: Statement): void {
     const { facts } = this;
@@ -63,6 +68,9 @@ export class RegionBuilder extends Builder {
         break;
       case "flags":
         facts.writesFlags = true;
+        break;
+      case "helper":
+        if (regionHelpers.has(statement.name)) facts.libraries.add(statement.name);
         break;
       case "mark":
         facts.writesFlags ||= statement.site.flags !== undefined;
@@ -113,7 +121,21 @@ export class RegionBuilder extends Builder {
 
   override add(a: Node, b: Node): Node {
     if (a.op === pseudo.pageEip && b.op === op.i32Const) return this.pageEip(a.imm + b.imm);
-    return super.add(a, b);
+    const sum = super.add(a, b);
+    if (b.op === op.i32Const && sum !== a) {
+      sum.root = a.root;
+      sum.delta = (a.delta + b.imm) | 0;
+    }
+    return sum;
+  }
+
+  override sub(a: Node, b: Node): Node {
+    const difference = super.sub(a, b);
+    if (b.op === op.i32Const) {
+      difference.root = a.root;
+      difference.delta = (a.delta - b.imm) | 0;
+    }
+    return difference;
   }
 
   override signExtend(width: number, a: Node): Node {
@@ -135,7 +157,15 @@ export class RegionBuilder extends Builder {
     if (operand.kind === "immediate2") return this.i32(this.instruction.displacement);
     if (operand.kind === "xmm") return this.state(L.XMM + this.#slot(operand.field), operand.width / 8);
     if (operand.kind === "mmx") return this.state(L.X87 + this.#slot(operand.field), 8);
-    return super.read(this.resolve(operand));
+    if (operand.kind === "segment")
+      return super.read({ kind: "fixedSegment", width: operand.width, index: this.#slot(operand.field) });
+    const resolved = this.resolve(operand);
+    const node = super.read(resolved);
+    if (resolved.kind === "fixed" && resolved.width === 32) {
+      node.root = this.#roots[resolved.index];
+      node.delta = this.#deltas[resolved.index];
+    }
+    return node;
   }
 
   override write(operand: Operand, value: Node): void {
@@ -145,7 +175,25 @@ export class RegionBuilder extends Builder {
       // Writing an MMX register sets the exponent and sign of the x87 register under it to ones.
       this.setState(L.X87 + this.#slot(operand.field), value, 8);
       this.setState(L.X87 + this.#slot(operand.field) + 8, this.i32(0xffff), 2);
-    } else super.write(this.resolve(operand), value);
+    } else {
+      const resolved = this.resolve(operand);
+      super.write(resolved, value);
+      if (resolved.kind !== "fixed") return;
+      const { width } = resolved;
+      const index = width === 8 ? resolved.index & 3 : resolved.index;
+      const isKnown = width === 32 && value.root !== 0 && !this.isNested;
+      this.#roots[index] = isKnown ? value.root : ++this.#lastRoot;
+      this.#deltas[index] = isKnown ? value.delta : 0;
+    }
+  }
+
+  /** An address that is used more than once is looked up once. */
+  #rooted(address: Node): Node {
+    if (address.op === op.i32Const) {
+      address.root = -1 - (address.imm >>> 12);
+      address.delta = address.imm & 4095;
+    } else if (address.root === 0) address.root = ++this.#lastRoot;
+    return address;
   }
 
   #slot(field: RecordField): number {
@@ -167,7 +215,7 @@ export class RegionBuilder extends Builder {
   override address(size: number, isWrite: boolean): Node {
     const { addressing, rm, displacement } = this.instruction;
     if (addressing === undefined) {
-      return rm >= 0x80 ? this.i32(displacement) : this.add(this.#register(rm), this.i32(displacement));
+      return this.#rooted(rm >= 0x80 ? this.i32(displacement) : this.add(this.#register(rm), this.i32(displacement)));
     }
     const { base, index, immediate } = addressing;
     let sum: Node | undefined = base >= 0x80 ? undefined : this.#register(base);
@@ -176,12 +224,12 @@ export class RegionBuilder extends Builder {
       sum = sum === undefined ? scaled : this.add(sum, scaled);
     }
     sum = sum === undefined ? this.i32(addressing.displacement) : this.add(sum, this.i32(addressing.displacement));
-    if (!addressing.isSegmented || (immediate & (1 << 26)) !== 0) return sum;
+    if (!addressing.isSegmented || (immediate & (1 << 26)) !== 0) return this.#rooted(sum);
     const segment = (immediate >> 4) & 7;
     void size;
     const fast = (isWrite || (immediate & (1 << 24)) !== 0 ? L.SEG_FAST_WRITE : L.SEG_FAST_READ) + segment * 4;
     this.push({ kind: "exitIf", condition: this.geU(sum, this.state(fast)) });
-    return this.add(sum, this.state(L.SEG_BASE + segment * 8));
+    return this.#rooted(this.add(sum, this.state(L.SEG_BASE + segment * 8)));
   }
 
   override linear(_segment: number, offset: Node): Node {

@@ -6,9 +6,10 @@
  * All ways out end in one tail that stores what the region may have changed: they set EIP and the budget and branch to it.
  */
 import type { Operand } from "../decode/operand.ts";
-import { REGION_RESERVE } from "../interpreter/lowering.ts";
+import { regionHelpers } from "../interpreter/imports.ts";
+import { BUDGET as BUDGET_SLOT, REGION_RESERVE } from "../interpreter/lowering.ts";
 import { Lowering } from "../ir/lowering.ts";
-import { type Node, type PendingFlags, pseudo, type Site, typeOfSize } from "../ir/node.ts";
+import { type Node, type PendingFlags, pseudo, type Site, type Statement, typeOfSize } from "../ir/node.ts";
 import * as L from "../layout.ts";
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { I32, I64, pushSigned, pushUnsigned, type WasmType } from "../wasm/writer.ts";
@@ -38,6 +39,19 @@ export const REGION_INSTRUCTIONS = L.SCRATCH + 0x78;
 /** Write TLBs stand behind the read TLBs of the same privilege. */
 const TLB_WRITE_OFFSET = L.TLB_WRITE_SUPERVISOR - L.TLB_READ_SUPERVISOR;
 
+/** How far apart the accesses may be that are looked up together: what reaches into another page leaves the region. */
+const MAX_SPAN_BYTES = 128;
+
+/** Accesses of a block whose addresses differ by constants: the first looks up the page for all. */
+interface Span {
+  /** First byte and the one behind the last, as deltas. */
+  from: number;
+  to: number;
+  isWrite: boolean;
+  /** Local with the TLB entry once it has been looked up. */
+  entry: number;
+}
+
 /** Depth at which a structured construct was opened. */
 export type Label = number;
 
@@ -62,6 +76,10 @@ export class RegionLowering extends Lowering {
   #block = 0;
   #blockInstructions = 0;
   #isReturn = false;
+  /** By root. */
+  readonly #spans = new Map<number, Span>();
+  /** Depth of the block's own statements; deeper ones may not be executed. */
+  #blockDepth = 0;
   /** Labels of the two ways out: in front of the current instruction, and at the EIP that has been set. */
   #siteExit: Label = 0;
   #eipExit: Label = 0;
@@ -155,6 +173,32 @@ export class RegionLowering extends Lowering {
     this.#block = block;
     this.#blockInstructions = instructions;
     this.#isReturn = isReturn;
+  }
+
+  override lower(statements: readonly Statement[]): void {
+    this.#spans.clear();
+    this.#blockDepth = this.depth;
+    for (const s of statements) {
+      if (s.kind === "guestStore") this.#span(s.linear, s.size, true);
+      else if (s.kind === "let" && s.node.op === pseudo.guestLoad)
+        this.#span(s.node.args[0], s.node.imm, s.node.imm2 === 1);
+    }
+    super.lower(statements);
+  }
+
+  #span({ root, delta }: Node, size: number, isWrite: boolean): void {
+    if (root === 0) return;
+    const span = this.#spans.get(root);
+    if (span === undefined) {
+      this.#spans.set(root, { from: delta, to: delta + size, isWrite, entry: -1 });
+      return;
+    }
+    const from = Math.min(span.from, delta);
+    const to = Math.max(span.to, delta + size);
+    if (to - from > MAX_SPAN_BYTES) return;
+    span.from = from;
+    span.to = to;
+    span.isWrite ||= isWrite;
   }
 
   /** The end of a block that falls through, or stops for the interpreter, at an offset. */
@@ -304,8 +348,34 @@ export class RegionLowering extends Lowering {
     code.push(op.i32Ne);
   }
 
-  protected override helper(): void {
-    this.exit();
+  protected override helper(name: string, args: readonly Node[]): void {
+    const { code } = this;
+    const signature = regionHelpers.get(name);
+    if (signature === undefined) {
+      this.exit();
+      return;
+    }
+    const { offset, count } = this.#site;
+    code.push(op.i32Const, 0);
+    this.#pageOffset(offset);
+    this.storeOp(4, I32, L.EIP);
+    code.push(op.i32Const, 0);
+    this.localGet(BUDGET);
+    code.push(op.i32Const);
+    pushSigned(code, count);
+    code.push(op.i32Sub);
+    this.storeOp(4, I32, BUDGET_SLOT);
+    for (const arg of args) this.node(arg);
+    this.callLibrary(name);
+    if (!signature.mayFault) {
+      code.push(op.drop);
+      return;
+    }
+    // The interpreter will come to the same fault.
+    code.push(op.if, EMPTY, op.i32Const, 0, op.i32Const, 0);
+    this.storeOp(4, I32, L.FAULT);
+    this.exit(1);
+    code.push(op.end);
   }
 
   protected override fault(): void {
@@ -404,6 +474,10 @@ export class RegionLowering extends Lowering {
   protected override thisEip(): void {
     throw new Error("EIP is a constant in a region");
   }
+  /** Regions leave the reserve to the interpreter. */
+  protected override hasBudget(): void {
+    this.code.push(op.i32Const, 1);
+  }
   protected override segmentNumber(): void {
     throw new Error("segments are constants in a region");
   }
@@ -428,6 +502,7 @@ export class RegionLowering extends Lowering {
     const local = this.takeLocal(I32);
     this.node(node);
     this.localSet(local);
+    if (this.depth === this.#blockDepth) node.local = local;
     return local;
   }
 
@@ -443,8 +518,29 @@ export class RegionLowering extends Lowering {
     this.loadOp(4, I32, isWrite ? TLB_WRITE_OFFSET : 0);
   }
 
-  /** Leaves unless the access is direct; answers the local with the TLB entry. */
-  #entry(linear: number, size: number, isWrite: boolean): number {
+  /** The local with the TLB entry for an access; in front of it the code that leaves unless the access is direct. */
+  #entry(linear: Node, size: number, isWrite: boolean): number {
+    const { root, delta } = linear;
+    const span = root === 0 ? undefined : this.#spans.get(root);
+    const isCovered = span !== undefined && span.from <= delta && delta + size <= span.to && (span.isWrite || !isWrite);
+    if (isCovered && span.entry >= 0) return span.entry;
+    if (!isCovered || this.depth > this.#blockDepth) return this.#lookUp(this.#linearLocal(linear), size, isWrite);
+    let first = this.#linearLocal(linear);
+    if (span.from !== delta) {
+      const { code } = this;
+      const start = this.takeLocal(I32);
+      this.localGet(first);
+      code.push(op.i32Const);
+      pushSigned(code, span.from - delta);
+      code.push(op.i32Add);
+      this.localSet(start);
+      first = start;
+    }
+    span.entry = this.#lookUp(first, span.to - span.from, span.isWrite);
+    return span.entry;
+  }
+
+  #lookUp(linear: number, size: number, isWrite: boolean): number {
     const { code } = this;
     const entry = this.takeLocal(I32);
     this.#tlbEntry(linear, isWrite);
@@ -459,6 +555,7 @@ export class RegionLowering extends Lowering {
       pushSigned(code, 4096 - size);
       code.push(op.i32GtU, op.i32Or);
     }
+    // No call here, however rare: it would cost every register that lives across it.
     code.push(op.if, EMPTY);
     this.exit(1);
     code.push(op.end);
@@ -466,18 +563,17 @@ export class RegionLowering extends Lowering {
   }
 
   protected override guestLoad(node: Node): void {
-    const linear = this.#linearLocal(node.args[0]);
+    const linear = node.args[0];
     const entry = this.#entry(linear, node.imm, node.imm2 === 1);
-    this.localGet(linear);
+    this.node(linear);
     this.localGet(entry);
     this.code.push(op.i32Add);
     this.loadOp(node.imm, typeOfSize(node.imm), L.TLB_BIAS);
   }
 
   protected override guestStore(linearNode: Node, size: number, value: Node): void {
-    const linear = this.#linearLocal(linearNode);
-    const entry = this.#entry(linear, size, true);
-    this.localGet(linear);
+    const entry = this.#entry(linearNode, size, true);
+    this.node(linearNode);
     this.localGet(entry);
     this.code.push(op.i32Add);
     this.node(value);

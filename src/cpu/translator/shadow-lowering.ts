@@ -42,6 +42,16 @@ export class ShadowLowering extends RegionLowering {
     super.statement(s);
   }
 
+  /** What a helper does is not done twice: the interpreter's turn. */
+  protected override helper(): void {
+    this.exit();
+  }
+
+  /** The repetition runs instruction by instruction. */
+  protected override hasBudget(): void {
+    this.code.push(op.i32Const, 0);
+  }
+
   #tell(): void {
     this.callLibrary(SHADOW_STORE);
     this.code.push(op.drop);

@@ -15,13 +15,14 @@ import { handler } from "../decode/variants.ts";
 import { coreLibraries } from "../fpu/libraries.ts";
 import { exit, generateInterpreter } from "../interpreter/generate.ts";
 import { helperArity } from "../interpreter/imports.ts";
-import { BUDGET, SLOW_VALUE } from "../interpreter/lowering.ts";
+import { BUDGET, SLOW_VALUE, status } from "../interpreter/lowering.ts";
 import * as L from "../layout.ts";
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_USER, ACCESS_WRITE, PageWalker } from "../mmu/page-walk.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { checkSegment } from "../mmu/segment-check.ts";
 import type { SoftwareCpuOptions } from "../software-cpu.ts";
 import type { CpuState } from "../state.ts";
+import { Descriptor, loadFromDescriptor, loadNull } from "../system/descriptor.ts";
 import { CpuFault } from "../system/fault.ts";
 import type { Row } from "../table/row.ts";
 import { I32, ModuleWriter } from "../wasm/writer.ts";
@@ -66,6 +67,7 @@ const STATE_WORDS = (L.SCRATCH - L.STATE) >> 2;
 const MODE: DecodeMode = { isCode32: true, isFlat: true, isProtected: true };
 const PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0xf0]);
 const ECX = 1;
+const ESP = 4;
 const NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 /** Instructions of a trace: from its beginning and up to its end. */
 const SHOWN = 16;
@@ -327,6 +329,24 @@ export class Shadow {
     return 0;
   }
 
+  /** A data segment register from a descriptor that may be used as it stands, which is what regions load. */
+  #loadSegment(segment: number, selector: number): void {
+    const state = this.#state;
+    if (segment === L.SEG_CS || segment === L.SEG_SS || (selector & 4) !== 0) refuse(`segment ${segment} is loaded`);
+    if ((selector & 0xfffc) === 0) {
+      loadNull(state, segment, selector);
+      return;
+    }
+    const bytes = new DataView(new ArrayBuffer(8));
+    this.#parts((state.i32[L.GDTR_BASE >> 2] + (selector & 0xfff8)) | 0, 8, ACCESS_READ, (at, host, length) => {
+      for (let n = 0; n < length; n++) bytes.setUint8(at + n, state.u8[host + n]);
+    });
+    const descriptor = new Descriptor();
+    descriptor.low = bytes.getInt32(0, true);
+    descriptor.high = bytes.getInt32(4, true);
+    loadFromDescriptor(state, segment, selector, descriptor);
+  }
+
   #helpers(): { [name: string]: (...args: number[]) => number } {
     const refused = Object.keys(helperArity).map((name) => [name, () => refuse(`${name} is wanted`)] as const);
     return {
@@ -334,6 +354,19 @@ export class Shadow {
       "slow-read": (address, size) => this.#read(address, size, ACCESS_READ),
       "slow-read-for-write": (address, size) => this.#read(address, size, ACCESS_WRITE),
       "slow-write": (address, size) => this.#write(address, size),
+      "mov-to-segment": (segment, selector, nextEip) => {
+        this.#loadSegment(segment, selector);
+        this.#state.eip = nextEip;
+        return status.refetch;
+      },
+      "pop-segment": (segment, width, nextEip) => {
+        const state = this.#state;
+        this.#read(state.reg32(ESP), 2, ACCESS_READ);
+        this.#loadSegment(segment, state.u16[SLOW_VALUE >> 1]);
+        state.setReg32(ESP, state.reg32(ESP) + width / 8);
+        state.eip = nextEip;
+        return status.refetch;
+      },
       "check-segment": (segment, offset, size, isWrite) => {
         try {
           checkSegment(this.#state, segment, offset >>> 0, size, isWrite !== 0);

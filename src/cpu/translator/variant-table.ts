@@ -1,6 +1,7 @@
 /** What the translator knows of the handlers that decoded records name: their rows and operands, and what their effects are. */
 import { layoutRows, type Variant, variantsOf } from "../decode/variants.ts";
 import { buildVariant, numberHandlers } from "../interpreter/generate.ts";
+import { regionHelpers } from "../interpreter/imports.ts";
 import type { Node, Statement } from "../ir/node.ts";
 import { pseudo } from "../ir/node.ts";
 import * as L from "../layout.ts";
@@ -47,7 +48,7 @@ function traitsOf(variant: Variant): Traits {
   const { row, instruction } = variant;
   const found: Found = {
     isPlain: true,
-    changesSystemFlags: ["cld", "std", "cli", "popf"].includes(row.mnemonic),
+    isHarmless: row.options.inRegions === true,
     conditionalFlags: false,
     readsFlags: false,
     writesFlags: false,
@@ -59,7 +60,7 @@ function traitsOf(variant: Variant): Traits {
       found.isPlain &&
       instruction.isFlat &&
       row.options.unit !== "fxsave" &&
-      instruction.operands.every((o) => o.kind !== "segment" && o.kind !== "control" && o.kind !== "debug"),
+      instruction.operands.every((o) => o.kind !== "debug"),
     changesFlagsConditionally: found.conditionalFlags,
     readsFlags: found.readsFlags || found.conditionalFlags,
     writesFlags: found.writesFlags,
@@ -69,7 +70,7 @@ function traitsOf(variant: Variant): Traits {
 
 interface Found {
   isPlain: boolean;
-  readonly changesSystemFlags: boolean;
+  readonly isHarmless: boolean;
   conditionalFlags: boolean;
   readsFlags: boolean;
   writesFlags: boolean;
@@ -89,14 +90,13 @@ function inspect(statements: readonly Statement[], depth: number, found: Found):
         look(s.node);
         break;
       case "stateStore":
-        // Mode, segments and control registers are the engine's business; of the system flags DF, and IF where no interrupt is waiting, are not.
-        if (s.offset === L.EFLAGS_SYSTEM) found.isPlain &&= found.changesSystemFlags;
-        else if (s.offset < L.X87 || (s.offset >= L.MSR_FILE && s.offset < L.SCRATCH)) found.isPlain = false;
+        // Mode, segments and control registers are the engine's business unless the row says otherwise.
+        if (s.offset < L.X87 || (s.offset >= L.MSR_FILE && s.offset < L.SCRATCH)) found.isPlain &&= found.isHarmless;
         break;
       case "helper":
         found.mayLeave = true;
-        // Under a condition it leaves: nothing has been written then.
-        if (depth === 0) found.isPlain = false;
+        // Regions call some; under a condition the others leave: nothing has been written then.
+        if (depth === 0 && !regionHelpers.has(s.name)) found.isPlain = false;
         break;
       case "guestStore":
       case "fault":
