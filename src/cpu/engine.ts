@@ -272,6 +272,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
           break;
         case exit.hot:
           this.#requestRegion();
+          // The budget has been looked at there already, or no jump has landed.
+          this.#entry = ENTRY_BETWEEN;
           break;
         case exit.leave:
           state.i32[L.ATTENTION >> 2] = 0;

@@ -431,6 +431,24 @@ describe("while regions are being compiled elsewhere", () => {
   });
 });
 
+test("budgets end at the same instructions, also where straight code becomes hot between jumps", async () => {
+  const ends: number[][] = [];
+  for (const tuning of [{}, { ...TRANSLATED, hotThreshold: 1 }, { ...TRANSLATED, hotThreshold: 2 }]) {
+    const program = await PagedProgram.create(tuning);
+    for (let page = 0; page < 2; page++) program.map(CODE + page * 4096, A + page * 4096);
+    program.dma(A, [...new Array<number>(5000).fill(0x90), 0xe9, ...le32(-5005)]);
+    program.cpu.setRegister("eip", CODE);
+    ends.push(
+      Array.from({ length: 40 }, (_, n) => {
+        program.cpu.run(300 + n * 37);
+        return program.cpu.instructionCount;
+      }),
+    );
+  }
+  expect(ends[1]).toEqual(ends[0]);
+  expect(ends[2]).toEqual(ends[0]);
+});
+
 test("with room for one region, one goes for the other", async () => {
   const program = await PagedProgram.create({ hotThreshold: 2, regions: { batch: 1, regions: 1 } });
   for (let page = 0; page < 8; page++) {
