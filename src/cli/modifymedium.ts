@@ -11,6 +11,7 @@ import { editVbox } from "../config/vbox-file.ts";
 import type { XmlElement } from "../config/xml.ts";
 import type { Steps } from "../disk/create.ts";
 import { MediumInUseError, mediumLockState } from "../disk/lock.ts";
+import { makeFolder } from "../disk/make-folder.ts";
 import { isCancellation, runCancellable } from "./cancel.ts";
 import { type Command, onlyOne } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
@@ -164,7 +165,7 @@ function moveFile(medium: KnownMedium, target: string): void {
     );
   }
   try {
-    fs.mkdirSync(dirname(target), { recursive: true });
+    makeFolder(dirname(target));
     try {
       fs.renameSync(medium.location, target);
     } catch (error) {

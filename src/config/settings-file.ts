@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { FormatError } from "../base/errors.ts";
+import { makeFolder } from "../disk/make-folder.ts";
 import { waitForLock } from "../disk/owner-lock.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { platformSuffix } from "./folders.ts";
@@ -114,27 +115,9 @@ export function withSettingsLock<T>(path: string, work: () => T): T {
 /** Makes the folder of `path` and its parents. */
 export function makeFolderOf(path: string): void {
   try {
-    fs.mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
   } catch (error) {
-    throw fileError(
-      causeOfNoFolder(dirname(path), error),
-      "Could not create the directory",
-      dirname(path),
-      "MachineWrap",
-    );
-  }
-}
-
-/** Node's recursive mkdir says ENOENT whatever the reason is (a read-only file system); a plain one in the deepest folder that is there says which. */
-function causeOfNoFolder(folder: string, error: unknown): unknown {
-  let missing = folder;
-  while (!fs.existsSync(dirname(missing))) missing = dirname(missing);
-  try {
-    fs.mkdirSync(missing);
-    fs.rmdirSync(missing);
-    return error;
-  } catch (reason) {
-    return reason;
+    throw fileError(error, "Could not create the directory", dirname(path), "MachineWrap");
   }
 }
 

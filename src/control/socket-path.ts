@@ -4,10 +4,11 @@
  * is no other token.
  */
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, statSync } from "node:fs";
+import { lstatSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AnneauError } from "../base/errors.ts";
+import { makeFolder } from "../disk/make-folder.ts";
 
 const MAX_PATH_BYTES = 100;
 
@@ -40,7 +41,7 @@ export function consolePagePath(uuid: string): string {
 export function prepareSocketFolder(): void {
   if (process.platform === "win32") throw new AnneauError("running VMs are not supported on Windows yet");
   const folder = socketFolder();
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   const { uid, mode } = lstatSync(folder);
   const isOwn = uid === process.getuid?.() && lstatSync(folder).isDirectory();
   if (!isOwn || (mode & 0o077) !== 0)

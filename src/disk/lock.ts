@@ -7,11 +7,12 @@
  * container is never taken over: its pid says nothing here.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { reasonOf } from "./image-file.ts";
+import { makeFolder } from "./make-folder.ts";
 import { describeOwner, type LockOwner, livingOwner, type OwnerLock, tryLock } from "./owner-lock.ts";
 import { livenessOf } from "./process-identity.ts";
 
@@ -125,7 +126,7 @@ function createAt(
 ): { readonly lock: OwnerLock } | { readonly heldBy: LockOwner } {
   const place = isWritableFolder(dirname(places[0])) ? places[0] : places[1];
   try {
-    if (place === places[1]) mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    if (place === places[1]) makeFolder(dirname(place), 0o700);
     return take(place);
   } catch (error) {
     if (error instanceof AnneauError) throw error;

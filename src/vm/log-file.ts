@@ -3,9 +3,10 @@
  * Written synchronously, so that what was said before a crash is there. The size is bounded: a guest that floods the log
  * cannot fill the disk.
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Logger } from "../base/logger.ts";
+import { makeFolder } from "../disk/make-folder.ts";
 
 const MAX_BYTES = 64 << 20;
 
@@ -17,7 +18,7 @@ export class LogFile implements Logger {
 
   /** Opens a new log in `folder`, keeping `history` old ones. */
   constructor(folder: string, history: number) {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     this.path = join(folder, "VBox.log");
     rotate(this.path, Math.max(0, history));
     this.#fd = openSync(this.path, "w");
@@ -26,7 +27,7 @@ export class LogFile implements Logger {
   /** Goes on in a new file where the old one was deleted together with its folder. */
   reopen(): void {
     if (existsSync(this.path)) return;
-    mkdirSync(dirname(this.path), { recursive: true });
+    makeFolder(dirname(this.path));
     const fd = openSync(this.path, "a");
     closeSync(this.#fd);
     this.#fd = fd;
