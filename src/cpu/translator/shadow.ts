@@ -201,7 +201,7 @@ export class Shadow {
     const why = this.#execute(count);
     if (why !== "") this.#differ(count, why);
     if (siteExit !== 0) this.#repeatPartly(count);
-    const at = this.#firstDifference();
+    const at = this.#firstDifference(siteExit !== 0);
     if (at >= 0) this.#differ(count, `state at ${(L.STATE + at * 4).toString(16)}`);
     if (this.#state.eflags !== flags) this.#differ(count, "flags");
     const address = this.#regionLog.firstDifference(this.#ownLog);
@@ -274,11 +274,17 @@ export class Shadow {
     return "";
   }
 
-  /** The lazy flags may be written in several ways and are compared as flags; the interpreter's address slot is no state. */
-  #firstDifference(): number {
+  /**
+   * The lazy flags may be written in several ways and are compared as flags; the interpreter's address slot is no state. A region
+   * that leaves in front of an x87 instruction may have noted its address and opcode and cleared C1 and C2, as the interpreter is about to
+   * do from the state without that.
+   */
+  #firstDifference(isInFront: boolean): number {
     const words = this.#words();
+    const isNoted = isInFront && word(this.#byRegion, L.FPU_IP) === word(this.#byRegion, L.EIP);
     for (let n = 0; n < STATE_WORDS; n++) {
       const at = L.STATE + n * 4;
+      if (isNoted && (at === L.FPU_STATUS || (at >= L.FPU_OPCODE && at <= L.FPU_DS))) continue;
       const isState = (at < L.FLAGS_RESULT || at > L.FLAGS_CARRY) && at !== L.GPR + R.SLOT_TEMPORARY;
       if (isState && words[n] !== this.#byRegion[n]) return n;
     }
