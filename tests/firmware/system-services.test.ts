@@ -20,15 +20,15 @@ describe("system services", () => {
   const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
   const sum = (bytes: Uint8Array) => bytes.reduce((total, byte) => total + byte, 0) % 256;
 
-  function memoryMap(): { base: number; length: number; type: number }[] {
+  function memoryMap(from = guest): { base: number; length: number; type: number }[] {
     const map: { base: number; length: number; type: number }[] = [];
     let ebx = 0;
     for (let i = 0; i < 32; i++) {
-      guest.memory.write(BUFFER, new Uint8Array(32).fill(0xcc));
-      const got = guest.call(0x15, { eax: 0xe820, ebx, ecx: 32, edx: 0x534d4150, es: BUFFER >> 4 });
+      from.memory.write(BUFFER, new Uint8Array(32).fill(0xcc));
+      const got = from.call(0x15, { eax: 0xe820, ebx, ecx: 32, edx: 0x534d4150, es: BUFFER >> 4 });
       expect([got.carry, got.eax, got.ecx]).toEqual([false, 0x534d4150, 20]);
-      expect(guest.bytes(BUFFER + 20, 12)).toEqual(new Uint8Array(12).fill(0xcc));
-      const at = (offset: number) => guest.memory.read32(BUFFER + offset);
+      expect(from.bytes(BUFFER + 20, 12)).toEqual(new Uint8Array(12).fill(0xcc));
+      const at = (offset: number) => from.memory.read32(BUFFER + offset);
       map.push({ base: at(0) + at(4) * 2 ** 32, length: at(8) + at(12) * 2 ** 32, type: at(16) });
       ebx = got.ebx;
       if (ebx === 0) return map;
@@ -53,6 +53,21 @@ describe("system services", () => {
     expect(guest.call(0x15, { eax: 0xc100 }).es).toBe(0x9fc0);
     expect(guest.memory.read8(0x9fc00)).toBe(1);
     expect(guest.memory.read16(0x40e)).toBe(0x9fc0);
+  });
+
+  it.each([4, 15, 16, 17, 512, 3584])("describes %i MiB in agreeing ways, ranges sorted and apart", async (ramMiB) => {
+    const other = await BiosCaller.bootFromDisk({ spec: { ramMiB } });
+    const map = memoryMap(other);
+    for (let i = 1; i < map.length; i++)
+      expect(map[i].base).toBeGreaterThanOrEqual(map[i - 1].base + map[i - 1].length);
+    const acpi = map.find((range) => range.type === 3)!;
+    expect(acpi.base + acpi.length).toBe(ramMiB * MIB);
+    const usable = map.filter((range) => range.type === 1 && range.base >= MIB);
+    const extendedKib = usable.reduce((total, range) => total + range.length, 0) / 1024;
+    const { ax, bx, cx, dx } = other.call(0x15, { eax: 0xe801 });
+    expect([ax + bx * 64, cx + dx * 64]).toEqual([extendedKib, extendedKib]);
+    expect(ax).toBeLessThanOrEqual(0x3c00);
+    expect(other.call(0x15, { eax: 0x8800 }).ax).toBe(Math.min(extendedKib, 0xffc0));
   });
 
   it("ends E820h with carry for a wrong signature, index or size", () => {

@@ -430,12 +430,23 @@ export class V86Caller {
     return Array.from({ length: count }, (_, i) => this.guest.memory.read16(MONITOR + 0x8000 + i * 2));
   }
 
-  /** Executes INT `vector` in V86. Throws if the monitor met an instruction that it does not know. */
-  call(vector: number, registers: CallRegisters = {}, maxInstructions = 100_000_000): CallResult {
+  /**
+   * Executes INT `vector` in V86. Throws if the monitor met an instruction that it does not know. `between` is called again and
+   * again meanwhile: the place for what interrupt handlers would do.
+   */
+  call(
+    vector: number,
+    registers: CallRegisters = {},
+    maxInstructions = 100_000_000,
+    between: () => void = () => {},
+  ): CallResult {
     const { guest } = this;
     guest.memory.write32(this.monitor.labels.logCount - KERNEL, 0);
     guest.withLowMemoryAt(PRIVATE, () => guest.begin(vector, registers));
-    const isOver = () => this.variable("failed") !== 0 || guest.memory.read8(PRIVATE + BLOCK) === 0;
+    const isOver = () => {
+      between();
+      return this.variable("failed") !== 0 || guest.memory.read8(PRIVATE + BLOCK) === 0;
+    };
     const isDone = guest.pc.runUntil(isOver, maxInstructions);
     if (this.variable("failed") !== 0)
       throw new Error(`V86: opcode ${this.variable("failedOpcode").toString(16)}h\n${guest.pc.describe()}`);

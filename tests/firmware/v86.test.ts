@@ -59,6 +59,26 @@ describe("BIOS calls from V86", () => {
     for (const port of [...taskFile.filter((p) => p !== 0x1f1), 0x3f6]) expect(v86.caughtPorts).toContain(port);
   });
 
+  it("INT 13h on a floppy can be watched too: the controller's ports are used", async () => {
+    const floppy = numberedDisk(2880);
+    const ports = [0x3f2, 0x3f4, 0x3f5, 0x3f7];
+    const guest = await BiosCaller.bootFromDisk({ floppies: [new MemoryMedium(floppy)] });
+    const v86 = V86Caller.enter(guest, ports);
+    // The monitor lets no interrupt through: what IRQ 6's handler does is done for it, as soon as the master 8259 has the request.
+    const irq6 = () => {
+      if ((guest.pc.machine.ports.readPort(0x20, 1) & 0x40) !== 0) v86.write(0x43e, Uint8Array.of(0x80));
+    };
+    // The first read after a disk was put in says so.
+    v86.call(0x13, { eax: 0x0201, ebx: 0x0100, ecx: 0x0001, edx: 0, es: 0x1000 }, 1_000_000_000, irq6);
+    const got = v86.call(0x13, { eax: 0x0202, ebx: 0x0100, ecx: 0x0003, edx: 0x0100, es: 0x1000 }, 1_000_000_000, irq6);
+    expect([got.carry, got.ax]).toEqual([false, 2]);
+    const lba = 18 + 2;
+    // DMA is physical: without a monitor that translates its addresses it goes where the program's address points to.
+    const there = guest.bytes(0x10100, 1024);
+    expect(there).toEqual(floppy.slice(lba * 512, (lba + 2) * 512));
+    for (const port of ports.slice(0, 3)) expect(v86.caughtPorts).toContain(port);
+  });
+
   it("other services work too: memory, time, PCI, keyboard state, waiting", async () => {
     const v86 = V86Caller.enter(await BiosCaller.bootFromDisk());
     expect(v86.call(0x12).ax).toBe(639);
