@@ -26,6 +26,7 @@ const forTests = [
   ["/usr/sbin/mkfs.vfat", "dosfstools"],
   ["/usr/bin/mmdebstrap", "mmdebstrap"],
   ["/usr/bin/iasl", "acpica-tools"],
+  ["/usr/sbin/dmidecode", "dmidecode"],
   ["/usr/bin/bochs", "bochs"],
   ["/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so", "bochs-term"],
   ["/usr/share/bochs/BIOS-bochs-latest", "bochsbios"],
