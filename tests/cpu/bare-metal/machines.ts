@@ -113,6 +113,8 @@ export function runBochs(disk: Uint8Array): Promise<string> {
 
 export interface OurOptions {
   readonly nx?: boolean;
+  /** In a drive at the secondary channel. */
+  readonly disc?: Uint8Array;
   /** Guest time of an instruction. Slow on purpose, as Bochs above. */
   readonly nsPerInstruction?: number;
   /** Takes the engine that `tuning` asked for. */
@@ -123,9 +125,10 @@ export interface OurOptions {
 
 /** Our machine, our BIOS, the same disk. The image ends in a triple fault; `maxInstructions` ends a hanging one. */
 export async function runOurs(disk: Uint8Array, options: OurOptions = {}, maxInstructions = 2e9): Promise<string> {
-  const { nx = true, nsPerInstruction = 1000, tuning, onEngine } = options;
+  const { nx = true, nsPerInstruction = 1000, tuning, onEngine, disc } = options;
   const pc = await TestPc.start({
     disks: { "0.0": new MemoryMedium(disk.slice()) },
+    dvds: disc === undefined ? {} : { "1.0": new MemoryMedium(disc, true) },
     spec: { ramMiB: 32, cpu: { pae: true, nx }, deterministic: { nsPerInstruction } },
     host:
       tuning === undefined

@@ -1,6 +1,7 @@
 ; The board's old chips as drivers and tests meet them: 8254, 8259s, MC146818, 8042 with keyboard and mouse, A20, port 61h,
 ; 8237, PM timer. A line is what was asked, then what came back; times are compared among the board's own clocks.
 %include "harness.inc"
+%include "lines.inc"
 
 main:
     call timer_status
@@ -18,47 +19,6 @@ main:
     call dma
     call power_timer
     ret
-
-%macro OUTB 2                    ; port, value
-    mov al, %2
-  %if %1 < 256
-    out %1, al
-  %else
-    mov dx, %1
-    out dx, al
-  %endif
-%endmacro
-%macro INB 1
-  %if %1 < 256
-    in al, %1
-  %else
-    mov dx, %1
-    in al, dx
-  %endif
-%endmacro
-; A byte, a blank in front.
-%macro TELL 0
-    call tell
-%endmacro
-%macro READ 1
-    INB %1
-    TELL
-%endmacro
-%macro LINE 0
-    call line
-%endmacro
-
-tell:
-    push eax
-    mov al, ' '
-    call say_char
-    movzx eax, byte [esp]
-    HEX 2, eax
-    pop eax
-    ret
-line:
-    mov al, 10
-    jmp say_char
 
 ; CX ticks of counter 2 in mode 0, at most 65535: waits by polling OUT at 61h.
 wait_ticks:
