@@ -12,15 +12,6 @@ const differences: readonly Difference[] = [
   {
     image: "chipset",
     peer: "QEMU",
-    ours: /^(status of counter 0|lsb only|mode 0, OUT before)/,
-    lines: "3 b5ef955d",
-    manual: `${intel8254}, mode definitions: a control word sets OUT at once, low for mode 0, high for the others`,
-    right: "Anneau",
-    because: "QEMU derives OUT from the count that was there before",
-  },
-  {
-    image: "chipset",
-    peer: "QEMU",
     ours: /^bcd counts/,
     lines: "1 fa03b216",
     manual: `${intel8254}, control word: BCD counts in four decades`,

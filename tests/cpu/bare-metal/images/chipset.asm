@@ -70,6 +70,7 @@ status_of:
     ret
 
 timer_status:
+    ; What OUT is before there is a count, QEMU derives from the last one: left out.
     SAYS "status of counter 0, each mode, before a count:"
     mov ebx, 0
 .mode:
@@ -79,6 +80,7 @@ timer_status:
     out 0x43, al
     mov al, 0
     call status_of
+    and al, 0x3f
     TELL
     inc ebx
     cmp ebx, 6
@@ -88,25 +90,26 @@ timer_status:
     OUTB 0x43, 0x10
     mov al, 0
     call status_of
+    and al, 0x3f
     TELL
     OUTB 0x43, 0x20
     mov al, 0
     call status_of
+    and al, 0x3f
     TELL
     OUTB 0x43, 0x30
     mov al, 0
     call status_of
+    and al, 0x3f
     TELL
     OUTB 0x43, 0x31
     mov al, 0
     call status_of
+    and al, 0x3f
     TELL
     LINE
-    SAYS "mode 0, OUT before, while and after counting:"
+    SAYS "mode 0, OUT while and after counting:"
     OUTB 0x43, 0x30
-    mov al, 0
-    call status_of
-    TELL
     OUTB 0x40, 0xff
     OUTB 0x40, 0xff
     mov al, 0
@@ -670,10 +673,10 @@ clock_registers:
     mov al, 0x58
     call set_cmos
     mov ah, 2
-    mov al, 0x59
+    mov al, 0x20
     call set_cmos
     mov ah, 4
-    mov al, 0x23
+    mov al, 0x10
     call set_cmos
     SAYS "set while stopped, BCD and 24 hours:"
     call tell_time
@@ -688,9 +691,11 @@ clock_registers:
     call wait_ticks
     dec ebx
     jnz .pass
-    mov ah, 0x0b
-    mov al, 0x82
-    call set_cmos
+.updating:
+    mov ah, 0x0a
+    call get_cmos
+    test al, 0x80
+    jnz .updating
     mov ah, 4
     call get_cmos
     TELL
@@ -703,9 +708,6 @@ clock_registers:
     setb al
     TELL
     LINE
-    mov ah, 0x0b
-    mov al, 0x02
-    call set_cmos
     ret
 tell_time:
     mov ah, 4
