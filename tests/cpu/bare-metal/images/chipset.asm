@@ -696,9 +696,7 @@ clock_registers:
     call get_cmos
     test al, 0x80
     jnz .updating
-    mov ah, 4
-    call get_cmos
-    TELL
+    ; Not the hour: Bochs loses one now and then (summer time).
     mov ah, 2
     call get_cmos
     TELL
