@@ -9,9 +9,11 @@ import { errorLines, exitCodes, UsageError } from "./errors.ts";
 
 /** Runs one command line. `program` is the name it was started under, `args` what follows it. Never throws. */
 export async function main(program: string, args: readonly string[]): Promise<void> {
-  stopQuietlyOnBrokenPipe();
   const name = /^vboxmanage(\.exe)?$/i.test(program) ? "VBoxManage" : "anneau";
-  process.exitCode = await runCommandLine(name, args);
+  survivePrinting(name);
+  const code = await runCommandLine(name, args);
+  // Output that could not be written has left its code.
+  process.exitCode ||= code;
 }
 
 interface GlobalOptions {
@@ -141,11 +143,16 @@ function readResponseFile(path: string): string[] {
   );
 }
 
-function stopQuietlyOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(exitCodes.success);
-      throw error;
-    });
-  }
+/**
+ * A reader that has gone (`| head`) is no failure, and what the command changes is still done to the end. Output that
+ * cannot be written (a full disk) is one, said once.
+ */
+function survivePrinting(program: string): void {
+  const ignore = () => {};
+  process.stderr.on("error", ignore);
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") return;
+    if (!process.exitCode) process.stderr.write(`${program}: error: cannot write the output (${error.code})\n`);
+    process.exitCode = exitCodes.failure;
+  });
 }

@@ -230,6 +230,7 @@ async function collect(call: Call): Promise<void> {
   const meter = new HostMeter();
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
+  process.stdout.on("error", () => stop.abort());
   while (!stop.signal.aborted) {
     try {
       await sleep(periodSeconds * samples * 1000, undefined, { signal: stop.signal });

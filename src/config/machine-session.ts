@@ -3,8 +3,8 @@
  * a living owner means the VM runs, a dead one that its process was killed, which is the state `aborted`.
  */
 import * as fs from "node:fs";
-import { livingOwner, type OwnerLock, tryLock } from "../disk/owner-lock.ts";
-import { ResultError } from "./result-codes.ts";
+import { type LockAttempt, livingOwner, type OwnerLock, tryLock } from "../disk/owner-lock.ts";
+import { fileError, ResultError } from "./result-codes.ts";
 import { withSettingsLock } from "./settings-file.ts";
 
 export function sessionLockPath(settingsPath: string): string {
@@ -36,7 +36,12 @@ export function alreadyLocked(name: string): ResultError {
  */
 export function takeSession(settingsPath: string, name: string): OwnerLock {
   return withSettingsLock(settingsPath, () => {
-    const attempt = tryLock(sessionLockPath(settingsPath));
+    let attempt: LockAttempt;
+    try {
+      attempt = tryLock(sessionLockPath(settingsPath));
+    } catch (error) {
+      throw fileError(error, "Could not lock the settings file", settingsPath, "MachineWrap");
+    }
     if ("heldBy" in attempt) throw alreadyLocked(name);
     return attempt.lock;
   });

@@ -154,5 +154,8 @@ function formatOf(path: string, kind: MediumKind): MediumFormat {
   if (headText.startsWith("vhdxfile")) refuse("VHDX");
   if (headText.startsWith("conectix") || Buffer.from(tail).toString("latin1", 0, 8) === "conectix") refuse("VHD");
   if (/^(WithoutFreeSpace|WithouFreSpacExt)/.test(headText)) refuse("Parallels");
+  // Taken for raw, it would be read as an empty disk and lost with the first write.
+  if (kind === "disk" && /\.vdi$/i.test(path))
+    throw new FormatError(`${path} is not a usable VDI image: its signature is missing`);
   return "RAW";
 }

@@ -102,6 +102,7 @@ describe("raw images", () => {
       expect([...readFileSync(join(folder, `${name}.img`))]).toEqual([...bytes]);
     }
     expect(opening(file("fixed.vhd", fixedVhd), "disk")).toThrow(/is a VHD image/);
+    expect(opening(file("disk.VDI", new Uint8Array(1024)), "disk")).toThrow(/its signature is missing/);
     const rawCd = new Uint8Array(2352).fill(0xff, 1, 11);
     expect(opening(file("cd.bin", rawCd), "dvd")).toThrow(/2352 bytes a sector/);
   });

@@ -96,6 +96,11 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     process.on(name as NodeJS.Signals, handler);
     return () => process.off(name as NodeJS.Signals, handler);
   });
+  // Nobody reads what the guest prints any more (`| head`).
+  const onUnread = (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") quit(0);
+  };
+  process.stdout.on("error", onUnread);
   const saveScreen = async (): Promise<void> => {
     if (options.display.kind === "png") writePng(options.display.path, await client.request("screen"));
   };
@@ -120,6 +125,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     terminal?.close();
     for (const text of later) say(text);
     for (const remove of handlers) remove();
+    process.stdout.off("error", onUnread);
     process.off("SIGUSR1", onScreenshot);
     if (logFile !== undefined) closeSync(logFile);
   }

@@ -420,3 +420,16 @@ test("commands that are not there say so", () => {
     expect(box.ok("help")).not.toContain(`  ${args[0]} `.replace("  list ", "hostcpuids"));
   }
 });
+
+test("output that nobody reads is no failure and the work is done; output that cannot be written is one, in one line", () => {
+  const box = new Sandbox();
+  const sh = (script: string) => box.sh(script);
+  expect(sh('"$@" list ostypes | head -1')).toEqual({ stdout: "ID:          Other\n", stderr: "", code: 0 });
+  // The reader is gone before the first line comes.
+  const unread = sh('{ sleep 0.5; "$@" createvm --name unread --register; echo $? >code; } | true; cat code');
+  expect(unread).toEqual({ stdout: "0\n", stderr: "", code: 0 });
+  const full = sh('"$@" createvm --name full --register >/dev/full');
+  expect(full).toEqual({ stdout: "", stderr: "anneau: error: cannot write the output (ENOSPC)\n", code: 1 });
+  expect(sh('"$@" showvminfo nope 2>/dev/full').code).toBe(1);
+  expect(box.ok("list", "vms")).toMatch(/^"unread" .*\n"full" .*\n$/);
+});

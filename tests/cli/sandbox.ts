@@ -67,6 +67,13 @@ export class Sandbox {
     return { stdout: outcome.stdout, stderr: outcome.stderr, code: outcome.status };
   }
 
+  /** Runs a shell's script in which `"$@"` is `anneau`. */
+  sh(script: string): Outcome {
+    const command = ["-c", script, "sh", process.execPath, join(bin, "anneau")];
+    const outcome = spawnSync("/bin/sh", command, { cwd: this.home, env: this.env, encoding: "utf8" });
+    return { stdout: outcome.stdout, stderr: outcome.stderr, code: outcome.status };
+  }
+
   /** Runs `anneau ARGS` where no file can grow. */
   onFullDisk(...args: string[]): Outcome {
     const limited = ["-c", 'ulimit -f 0; exec "$@"', "sh", process.execPath, join(bin, "anneau"), ...args];

@@ -84,6 +84,14 @@ test("SIGTERM ends a guest that sleeps", async () => {
   expect(await run.exited).toBe(128 + 15);
 });
 
+test("a guest whose output nobody reads any more is switched off", async () => {
+  const run = new Run(`--bios=${bios}`);
+  await run.shows("hello");
+  run.child.stdout.destroy();
+  run.child.stdin.write("abc");
+  expect(await run.exited).toBe(0);
+});
+
 test("serial output to a file, a picture at the end", async () => {
   const serial = join(folder, "serial.txt");
   const png = join(folder, "screen.png");
