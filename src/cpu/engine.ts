@@ -21,6 +21,7 @@ import { type DecodeMode, Decoder } from "./decode/decoder.ts";
 import * as R from "./decode/records.ts";
 import { handler } from "./decode/variants.ts";
 import { CodeCache, modeKey } from "./interpreter/code-cache.ts";
+import { CrossingCache } from "./interpreter/crossing-cache.ts";
 import { ENTRY_BETWEEN, exit } from "./interpreter/generate.ts";
 import { createHelpers, type HelperOwner, type Helpers, recordFault } from "./interpreter/helpers.ts";
 import { BUDGET, status } from "./interpreter/lowering.ts";
@@ -109,6 +110,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   readonly #tlb: Tlb;
   readonly #decoder: Decoder;
   readonly #cache: CodeCache;
+  readonly #crossings: CrossingCache;
   readonly #bus: CpuBus;
   readonly #i32: Int32Array;
   readonly #bytes = new Uint8Array(MAX_INSTRUCTION_BYTES);
@@ -182,6 +184,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       },
       clear: (offset, lengthBytes) => this.#core?.fill(offset, lengthBytes),
     });
+    this.#crossings = new CrossingCache(memory, STEP_RECORDS);
     this.#physical.onCodeWrite = (gpa, sizeBytes) => {
       if (this.#cache.invalidate(gpa >>> 12, gpa & 4095, Math.min((gpa & 4095) + sizeBytes - 1, 4095)))
         this.isCodeDropped = true;
@@ -781,13 +784,31 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
 
   /** The instruction at EIP reaches into the next page: the core goes on with its step records. */
   #decodeCrossing(): void {
+    const linear = this.#linearEip();
+    const isUncut = this.#i32[(L.SEG_LIMIT >> 2) + L.SEG_CS] === -1;
+    if (isUncut && this.#findCrossing(linear)) {
+      this.#entry = STEP_RECORDS;
+      return;
+    }
     try {
       this.#decodeSingly(handler.refetch);
+      if (isUncut) this.#crossings.remember(linear, this.#modeKey, this.#bytes, this.#decoder.result.lengthBytes);
       this.#entry = STEP_RECORDS;
     } catch (thrown) {
       if (!(thrown instanceof CpuFault)) throw thrown;
       this.#deliver(thrown);
     }
+  }
+
+  /** Whether the instruction is remembered, and both its pages have their maps: then they may be executed. */
+  #findCrossing(linear: number): boolean {
+    const table = (this.state.isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2;
+    const page = linear >>> 12;
+    const first = this.#i32[table + page];
+    const second = this.#i32[table + ((page + 1) & 0xfffff)];
+    if (first === 0 || second === 0) return false;
+    const hostPage = (map: number): number => (this.#physical.entry(this.#cache.frameOf(map)) & ~4095) >>> 0;
+    return this.#crossings.find(linear, this.#modeKey, hostPage(first), hostPage(second));
   }
 
   /** One instruction with everything that looks at instruction boundaries: breakpoints, TF, the interrupt shadow. */

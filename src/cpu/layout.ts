@@ -141,6 +141,9 @@ export const MSR_FILE = STATE + 0x500;
 export const SCRATCH = STATE + 0x800;
 export const STATE_END = STATE + 0x2000;
 
+/** By table slot of a region (u32): how often it left in front of an instruction since `Regions` looked last. */
+export const REGION_EXITS = 0x0020_0000;
+
 /** 4 MiB that always stay zero: the TLB of an interpreter that walks page tables at each access (shadow mode). */
 export const NO_TLB = 0x0040_0000;
 /** Its decoded instructions, up to the TLBs. */

@@ -284,6 +284,14 @@ export function generateInterpreter(
     code.push(op.if, EMPTY);
     constant(NO_FLOOR);
     set(BUDGET_FLOOR);
+    // Slots stand shifted by one; the counters are words.
+    get(STATUS);
+    constant(0xfffe);
+    code.push(op.i32And, op.i32Const, 1, op.i32Shl, op.localTee, LINEAR);
+    get(LINEAR);
+    load(op.i32Load, L.REGION_EXITS);
+    code.push(op.i32Const, 1, op.i32Add, op.i32Store, 0);
+    pushUnsigned(code, L.REGION_EXITS);
     code.push(op.end);
     constant(0);
     constant(0);

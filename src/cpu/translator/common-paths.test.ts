@@ -130,4 +130,20 @@ describe("accesses at constant distances", () => {
     }
     expect(translated.cpu.regionStatistics?.compiled).toBeGreaterThan(200);
   });
+
+  test("a frame in two pages does not send its loop out for ever", async () => {
+    // mov esp, end of page − 4; mov ebx, 150,000; l: mov [esp], ebx; add eax, [esp + 4]; mov [esp + 4], ebx; dec ebx; jnz l
+    const body = [0x89, 0x1c, 0x24, 0x03, 0x44, 0x24, 0x04, 0x89, 0x5c, 0x24, 0x04, 0x4b];
+    const start = [0xbc, ...word(DATA + 0xffc), 0xbb, ...word(150_000)];
+    const program = [...start, ...body, 0x75, -(body.length + 2) & 0xff];
+    const expected = run(await engine({}), program);
+    const translated = await engine(FORCED);
+    const found = run(translated, program);
+    expect(found.registers).toEqual(expected.registers);
+    expect(found.data).toEqual(expected.data);
+    const { separated } = translated.cpu.regionStatistics as { separated: number };
+    expect(separated).toBe(1);
+    const exits = translated.cpu.state.i32.subarray(L.REGION_EXITS >> 2, (L.REGION_EXITS >> 2) + 0x8000);
+    expect(Math.max(...exits)).toBe(0);
+  });
 });

@@ -27,6 +27,8 @@ import { SHADOW_STORE, ShadowLowering, shadowStoreSignature } from "./shadow-low
 import { Structure } from "./structure.ts";
 import type { VariantTable } from "./variant-table.ts";
 
+/** How far apart the accesses may be that are looked up together: what reaches into another page leaves the region. */
+const MAX_SPAN_BYTES = 128;
 /** Jump targets inside a region that control may begin at. */
 const MAX_ENTRIES = 12;
 
@@ -34,6 +36,8 @@ const MAX_ENTRIES = 12;
 export interface RegionJob {
   readonly shape: Shape;
   readonly head: number;
+  /** Each access looks its page up by itself. */
+  readonly isSeparate: boolean;
   /** Decode maps of the pages that the shape lies in, by page relative to the head's. */
   readonly maps: ReadonlyMap<number, number>;
 }
@@ -260,7 +264,7 @@ function liveFlags(
 function emitRegion(
   writer: ModuleWriter,
   run: number,
-  { shape, head, maps }: RegionJob,
+  { shape, head, maps, isSeparate }: RegionJob,
   plan: Plan,
   bodies: readonly Body[],
   libraryIndex: (name: string) => number,
@@ -325,6 +329,7 @@ function emitRegion(
       pagesOf: (block) => blocks[block].pages,
       mapOf: (page) => maps.get(page) as number,
       continuations: shape.continuations,
+      maxSpanBytes: isSeparate ? 0 : MAX_SPAN_BYTES,
     },
     libraryIndex,
   );

@@ -39,9 +39,6 @@ export const REGION_INSTRUCTIONS = L.SCRATCH + 0x78;
 /** Write TLBs stand behind the read TLBs of the same privilege. */
 const TLB_WRITE_OFFSET = L.TLB_WRITE_SUPERVISOR - L.TLB_READ_SUPERVISOR;
 
-/** How far apart the accesses may be that are looked up together: what reaches into another page leaves the region. */
-const MAX_SPAN_BYTES = 128;
-
 /** Accesses of a block whose addresses differ by constants: the first looks up the page for all. */
 interface Span {
   /** First byte and the one behind the last, as deltas. */
@@ -66,6 +63,8 @@ export interface RegionShape {
   mapOf(page: number): number;
   /** Where indirect jumps of the current block may stay inside. */
   readonly continuations: readonly number[];
+  /** How far apart accesses may be that are looked up together; 0: each by itself. */
+  readonly maxSpanBytes: number;
 }
 
 export class RegionLowering extends Lowering {
@@ -195,7 +194,7 @@ export class RegionLowering extends Lowering {
     }
     const from = Math.min(span.from, delta);
     const to = Math.max(span.to, delta + size);
-    if (to - from > MAX_SPAN_BYTES) return;
+    if (to - from > this.#shape.maxSpanBytes) return;
     span.from = from;
     span.to = to;
     span.isWrite ||= isWrite;

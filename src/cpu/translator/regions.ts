@@ -10,6 +10,9 @@ import type { CodeSource, ShapeReader } from "./region-shape.ts";
 
 /** Budgets that a request waits for others. */
 const TICKS = 8;
+/** Budgets between two looks at how often regions leave in front of an instruction; and how often is too often. */
+const EXIT_TICKS = 256;
+const MAX_EXITS = 2048;
 /** Jobs in the service's hands at once. */
 const MAX_JOBS = 2;
 const MAX_BATCH = 48;
@@ -20,6 +23,7 @@ interface FunctionTable {
 
 /** A decode map's entry that leads into a region: table slot and dispatch number. */
 const entryValue = (slot: number, number: number): number => (number << 16) | (slot << 1) | 1;
+const headOf = ({ map, linear }: Wanted): number => map + (linear & 4095);
 /** Table slots that an entry can name. */
 const MAX_SLOT = 0x7fff;
 
@@ -53,11 +57,14 @@ export interface RegionsOwner {
 
 interface Pending {
   readonly job: RegionJob;
+  readonly wanted: Wanted;
   readonly frames: readonly number[];
   isVoid: boolean;
 }
 
 interface Region {
+  readonly wanted: Wanted;
+  readonly isSeparate: boolean;
   readonly slot: number;
   readonly frames: readonly number[];
   /** Indices (32-bit words) of its entries in decode maps. */
@@ -72,6 +79,8 @@ export interface RegionStatistics {
   voided: number;
   dropped: number;
   evicted: number;
+  /** Made anew, with a look-up for each access. */
+  separated: number;
   instructions: number;
   moduleBytes: number;
   compileMs: number;
@@ -109,7 +118,10 @@ export class Regions {
   readonly #batch: number;
   readonly #pending = new Map<number, readonly Pending[]>();
   #queue: Wanted[] = [];
+  /** Heads (decode map plus offset) whose accesses are looked up one by one: those together too often lay in two pages. */
+  readonly #separate = new Set<number>();
   #ticks = 0;
+  #exitTicks = 0;
   #nextJob = 1;
   /** Counts the times that everything was dropped. */
   #generation = 0;
@@ -121,6 +133,7 @@ export class Regions {
     voided: 0,
     dropped: 0,
     evicted: 0,
+    separated: 0,
     instructions: 0,
     moduleBytes: 0,
     compileMs: 0,
@@ -151,6 +164,23 @@ export class Regions {
   tick(): void {
     if (this.#pending.size > 0) this.#take();
     if (this.#queue.length > 0 && ++this.#ticks >= TICKS) this.#submit();
+    if (++this.#exitTicks >= EXIT_TICKS) this.#lookAtExits();
+  }
+
+  /** A stack frame that straddles two pages would send its function's region out at each call. */
+  #lookAtExits(): void {
+    this.#exitTicks = 0;
+    for (const region of [...this.#all]) {
+      const at = (L.REGION_EXITS >> 2) + region.slot;
+      const exits = this.#i32[at];
+      this.#i32[at] = 0;
+      if (exits < MAX_EXITS || region.isSeparate) continue;
+      const { wanted } = region;
+      this.#separate.add(headOf(wanted));
+      this.#remove(region);
+      this.statistics.separated++;
+      this.request(wanted);
+    }
   }
 
   #submit(): void {
@@ -172,7 +202,8 @@ export class Regions {
       const pages = [...new Set(shape.blocks.flatMap((block) => block.pages))];
       const maps = new Map(pages.map((page) => [page, request.mapOf(page)]));
       const frames = pages.map((page) => request.frameOf(page));
-      pending.push({ job: { shape, head: request.head, maps }, frames, isVoid: false });
+      const isSeparate = this.#separate.has(headOf(wanted));
+      pending.push({ job: { shape, head: request.head, maps, isSeparate }, wanted, frames, isVoid: false });
     }
     if (pending.length === 0) return;
     const id = this.#nextJob++;
@@ -204,7 +235,7 @@ export class Regions {
     statistics.compileMs += result.compileMs;
   }
 
-  #install({ job, frames }: Pending, compiled: CompiledRegion, run: unknown): void {
+  #install({ job, wanted, frames }: Pending, compiled: CompiledRegion, run: unknown): void {
     const { table, wrap } = this.#options;
     while (this.#all.size >= this.#limit) {
       const [oldest] = this.#all;
@@ -223,7 +254,8 @@ export class Regions {
       this.#i32[at] = entryValue(slot, number);
       entries.push(at);
     }
-    const region: Region = { slot, frames, entries };
+    this.#i32[(L.REGION_EXITS >> 2) + slot] = 0;
+    const region: Region = { wanted, isSeparate: job.isSeparate, slot, frames, entries };
     this.#all.add(region);
     for (const frame of frames) {
       let list = this.#byFrame.get(frame);
@@ -242,7 +274,10 @@ export class Regions {
   drop(gpaPage: number): void {
     // Requests speak of decoded code that may be gone.
     this.#queue = gpaPage < 0 ? [] : this.#queue.filter((wanted) => wanted.gpaPage !== gpaPage);
-    if (gpaPage < 0) this.#generation++;
+    if (gpaPage < 0) {
+      this.#generation++;
+      this.#separate.clear();
+    }
     for (const list of this.#pending.values()) {
       for (const pending of list) {
         if (pending.isVoid || (gpaPage >= 0 && !pending.frames.includes(gpaPage))) continue;
