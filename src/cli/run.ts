@@ -86,7 +86,7 @@ export const command: Command = {
       display,
       isReadOnly: parsed.has("read-only"),
       deterministic: parsed.has("deterministic"),
-      engine: parseEngine(parsed.text("engine") ?? "interpreter"),
+      engine: parseEngine(parsed.text("engine") ?? "translator"),
       trace,
       logFile: parsed.text("log"),
       statistics: parsed.has("statistics"),

@@ -30,12 +30,12 @@ export const carriedOut = {
 /** Extra data that names a WAV file for what the guest plays. */
 export const AUDIO_FILE_KEY = "Anneau/AudioFile";
 
-/** Extra data that names the CPU engine; without it the interpreter. */
+/** Extra data that names the CPU engine; without it the translator. */
 export const ENGINE_KEY = "Anneau/Engine";
 
 /** The engine that a VM's extra data names; undefined for a word that is none. */
 export function engineOf(vbox: VboxFile): CpuEngine | undefined {
-  const word = vbox.extraData(ENGINE_KEY) ?? "interpreter";
+  const word = vbox.extraData(ENGINE_KEY) ?? "translator";
   return cpuEngines.find((engine) => engine === word);
 }
 
