@@ -1,6 +1,7 @@
 /** What the tests of Linux and the interrupt controllers share: the kernel's words, what each means, the check of one boot. */
 import { expect } from "vitest";
 import { linuxGuest } from "../../scripts/media/linux-guest.ts";
+import type { TestPcOptions } from "../../src/machine/testing.ts";
 import type { MachineSpec } from "../../src/spec/machine-spec.ts";
 import { complaintsUnderQemu, LinuxShell } from "./linux-shell.ts";
 
@@ -48,10 +49,15 @@ export const explained = [
   /^mce: Unable to init MCE device \(rc: -5\)/,
 ];
 
-export const interruptGuest = () => linuxGuest({ flavour: "686-pae", modules: ["pcnet32"] });
+export const interruptGuest = () => linuxGuest({ flavour: "686-pae", modules: ["pcnet32", "button"] });
 
-export async function bootForInterrupts(extra: string, spec: Partial<MachineSpec> = {}): Promise<LinuxShell> {
+export async function bootForInterrupts(
+  extra: string,
+  spec: Partial<MachineSpec> = {},
+  host: TestPcOptions["host"] = {},
+): Promise<LinuxShell> {
   return LinuxShell.boot(await interruptGuest(), extra, {
+    host,
     spec: {
       ioApic: true,
       cpu: { pae: true, nx: true },
@@ -88,6 +94,15 @@ export async function checkInterrupts(one: InterruptCase, engine: Engine): Promi
   // The kernel's tick ran meanwhile: on the local APIC's timer, or on the 8254.
   expect(more(one.hasLocalTimer ? "LOC" : "0")).toBeGreaterThan(2);
   if (!one.hasLocalTimer) expect(after.get("LOC")!.count).toBe(0);
+
+  if (one.sci !== undefined) {
+    const pressed = () => Number(/\d+/.exec(guest.shell("cat /sys/firmware/acpi/interrupts/ff_pwr_btn"))?.[0]);
+    expect(pressed()).toBe(0);
+    guest.pc.machine.front.powerButton!();
+    guest.shell("sleep 1");
+    expect(pressed()).toBe(1);
+    expect(guest.interrupts().get("9")!.count).toBeGreaterThan(before.get("9")!.count);
+  }
 
   const theirs = await qemu;
   const unexplained = guest.complaints.filter(

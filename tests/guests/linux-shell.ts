@@ -110,6 +110,18 @@ export class LinuxShell {
     if (!this.pc.runUntil(isSaid, maxInstructions)) throw new Error(this.pc.describe());
   }
 
+  /** Types a command that starts the machine over, to the shell again. */
+  restart(command: string): void {
+    const from = this.pc.serial.text.length;
+    this.begin(command);
+    this.#until(prompt, 8_000_000_000, from);
+  }
+
+  /** Types a command that does not come back. */
+  begin(command: string): void {
+    this.pc.serial.type(`${command}\n`);
+  }
+
   /** What a command at the shell prints. */
   shell(command: string): string {
     const from = this.pc.serial.text.length;

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { debianNetboot, debianNetbootIso } from "../../scripts/media/debian-netboot.ts";
 import { seabios } from "../../scripts/media/seabios.ts";
 import { MemoryMedium, TestPc } from "../../src/machine/testing.ts";
 
@@ -44,3 +45,15 @@ test.each([false, true])(
     if (ioApic) expect(said).toContain("Found 1 cpu(s) max supported 1 cpu(s)");
   },
 );
+
+test("SeaBIOS boots the installer's CD: its boot prompt is on COM1 and, by our video BIOS, on the screen", async () => {
+  const biosImage = new Uint8Array(readFileSync(join(await seabios(), "bios.bin")));
+  const disc = new Uint8Array(readFileSync(join(await debianNetboot(), debianNetbootIso)));
+  const pc = await TestPc.start({
+    spec: { biosImage, ramMiB: 64 },
+    dvds: { "1.0": new MemoryMedium(disc, true) },
+  });
+  expect(pc.runUntilScreen(/boot: *$/, 500_000_000)).toBe(true);
+  expect(pc.screenText()).toMatch(/ISOLINUX/);
+  expect(pc.serial.text).toMatch(/ISOLINUX[\s\S]*boot: /);
+});
