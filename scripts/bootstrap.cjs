@@ -40,6 +40,11 @@ const forTests = [
   ["/usr/bin/xdotool", "xdotool"],
   ["/usr/bin/chromium", "chromium"],
 ];
+/** For the tests that take long, beside those above. */
+const forLongTests = [
+  ["/usr/sbin/apt-cacher-ng", "apt-cacher-ng"],
+  ["/usr/bin/ssh", "openssh-client"],
+];
 const forQuickstart = [["/usr/bin/dpkg-deb", "dpkg"]];
 
 function fail(text) {
@@ -80,7 +85,7 @@ const node = path.join(bin, "node");
 switch (command) {
   case "test":
   case "test-long": {
-    need(forTests);
+    need(command === "test" ? forTests : [...forTests, ...forLongTests]);
     const projects = command === "test" ? ["unit", "system"] : ["long"];
     const steps = [
       [path.join(bin, "biome"), ["check", "."]],

@@ -61,12 +61,15 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "Prints keys of a VM or of the registry",
     load: async () => ({ command: (await import("./extradata.ts")).getCommand }),
   },
+  natnetwork: { summary: "NAT networks that VMs share", load: () => import("./natnetwork.ts") },
+  hostonlyif: { summary: "Interfaces of the host for host-only networks", load: () => import("./hostonlyif.ts") },
+  dhcpserver: { summary: "DHCP servers of networks", load: () => import("./dhcpserver.ts") },
   setproperty: { summary: "Sets a property of the registry", load: () => import("./setproperty.ts") },
 };
 
 /** VBoxManage 7.0's other commands. */
 export const unavailableCommands: readonly string[] = (
-  "adoptstate bandwidthctl checkmediumpwd cloud cloudprofile dhcpserver encryptmedium encryptvm export " +
-  "extpack guestcontrol hdproperty hostonlyif hostonlynet import internalcommands mediumio mediumproperty " +
-  "modifynvram movevm natnetwork signova teleport unattended updatecheck usbdevsource usbfilter"
+  "adoptstate bandwidthctl checkmediumpwd cloud cloudprofile encryptmedium encryptvm export " +
+  "extpack guestcontrol hdproperty hostonlynet import internalcommands mediumio mediumproperty " +
+  "modifynvram movevm signova teleport unattended updatecheck usbdevsource usbfilter"
 ).split(" ");

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import { registeredMachines } from "../config/machine-lookup.ts";
+import { ruleLines } from "../config/nat-networks.ts";
 import { adapters } from "../config/network-settings.ts";
 import { loadRegistry } from "../config/registry.ts";
 import { ResultError } from "../config/result-codes.ts";
@@ -111,9 +112,17 @@ export function dhcpServers(): string {
     .join("");
 }
 
-export function natNetworks(): string {
+/** `pattern`: only networks whose name it matches (`*`, `?`). */
+export function natNetworks(pattern = "*"): string {
   const line = (label: string, value: string | undefined) => `${label.padEnd(13)}${value ?? ""}`.trimEnd() + "\n";
-  const networks = registered("NATNetworks", "NATNetwork");
+  const wanted = new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", ".*")
+      .replaceAll("?", ".")}$`,
+    "i",
+  );
+  const networks = registered("NATNetworks", "NATNetwork").filter((one) => wanted.test(one.get("networkName") ?? ""));
   const blocks = networks.map((network) => {
     const [address, bits] = (network.get("network") ?? "").split("/");
     const gateway = address.replace(/[0-9]+$/, (last) => String(Number(last) + 1));
@@ -125,7 +134,8 @@ export function natNetworks(): string {
       line("DHCP Server:", yesNo(network.get("needDhcp"))) +
       line("IPv6:", yesNo(network.get("ipv6"))) +
       line("IPv6 Prefix:", network.get("ipv6prefix")) +
-      line("IPv6 Default:", yesNo(network.get("advertiseDefaultIPv6Route")))
+      line("IPv6 Default:", yesNo(network.get("advertiseDefaultIPv6Route"))) +
+      ruleLines(network)
     );
   });
   const count = `${networks.length} ${networks.length === 1 ? "network" : "networks"} found\n`;

@@ -51,7 +51,7 @@ const lists: Record<string, Lister> = {
   },
   bridgedifs: host(({ bridgedInterfaces }) => bridgedInterfaces()),
   hostifs: host(({ bridgedInterfaces }) => bridgedInterfaces()),
-  // There are no interfaces of Anneau's own on the host.
+  // Such interfaces would need a driver or a TAP device: there are none.
   hostonlyifs: () => {},
   hostonlynets: () => {},
   dhcpservers: host(({ dhcpServers }) => dhcpServers()),

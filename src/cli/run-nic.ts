@@ -1,5 +1,5 @@
 /**
- * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME`,
+ * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME|natnetwork:NAME`,
  * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
  * (from 127.0.0.1 unless said otherwise), `tftp=FOLDER` (what NAT's TFTP server serves), `boot=FILE` (what DHCP names to boot), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
  * milliseconds each way).
@@ -82,7 +82,7 @@ export function parseRunNic(text: string, slot: number): RunNic {
   }
   const nat = { ...defaultNatConfig, network: `10.0.${slot + 2}.0/24`, localhostReachable, forwarding, bootFile };
   const attachment = attachmentNamed(net, nat, tftpFolder);
-  if (attachment === undefined) throw bad("net is nat, null or intnet:NAME");
+  if (attachment === undefined) throw bad("net is nat, null, intnet:NAME or natnetwork:NAME");
   return {
     spec: { slot, model, macAddress, cableConnected },
     description: { slot, attachment, macAddress, cableConnected, traceFile, wire },
@@ -92,6 +92,8 @@ export function parseRunNic(text: string, slot: number): RunNic {
 function attachmentNamed(net: string, nat: typeof defaultNatConfig, tftpFolder: string): NicAttachment | undefined {
   if (net === "nat") return { kind: "nat", nat, bindAddress: "", tftpFolder };
   if (net === "null") return { kind: "null" };
+  const shared = /^natnetwork:(.+)$/.exec(net)?.[1];
+  if (shared !== undefined) return { kind: "nat-network", name: shared };
   const name = /^intnet:(.+)$/.exec(net)?.[1];
   return name === undefined ? undefined : { kind: "intnet", name, isPromiscuous: false };
 }

@@ -14,6 +14,8 @@ export type NicAttachment =
       readonly bindAddress: string;
       readonly tftpFolder: string;
     }
+  /** One that VMs share; how it is set up is looked up when it is opened. */
+  | { readonly kind: "nat-network"; readonly name: string }
   | { readonly kind: "intnet"; readonly name: string; readonly isPromiscuous: boolean }
   | {
       readonly kind: "udp-tunnel";
@@ -42,6 +44,8 @@ export function attachmentOf(adapter: Adapter, vmName: string): NicAttachment {
         name: name || "intnet",
         isPromiscuous: adapter.attribute("promiscuousModePolicy", "Deny") !== "Deny",
       };
+    case "natnetwork":
+      return { kind: "nat-network", name: name || "NatNetwork" };
     case "generic":
       return genericAttachment(adapter, name);
     default:
@@ -62,6 +66,7 @@ function natAttachment(adapter: Adapter, vmName: string): NicAttachment {
   const count = (attribute: string) => Number(adapter.natValue("", attribute, "0")) || 0;
   const network = text("", "network");
   const nat: NatConfig = {
+    ...defaultNatConfig,
     network: network === "" ? `10.0.${adapter.slot + 2}.0/24` : network.includes("/") ? network : `${network}/24`,
     mtu: count("mtu"),
     tcpSendKiB: count("tcpsnd"),

@@ -39,8 +39,10 @@ export interface NatAddresses {
   readonly mask: number;
   readonly prefixLength: number;
   readonly broadcast: number;
-  /** .2: router, and the host itself where that is allowed. */
+  /** Router: .2, on NAT networks .1. */
   readonly gateway: number;
+  /** The host itself where that is allowed: .2 */
+  readonly loopback: number;
   /** .3 */
   readonly dns: number;
   /** .4 */
@@ -54,7 +56,7 @@ const LONGEST_PREFIX = 27;
 const SHORTEST_PREFIX = 8;
 
 /** Reads `a.b.c.d/n` (24 without a length); undefined if it is no network that NAT can work with. */
-export function natAddresses(cidr: string): NatAddresses | undefined {
+export function natAddresses(cidr: string, routerHost = 2, loopbackHost = routerHost): NatAddresses | undefined {
   const [text, length = "24"] = cidr.split("/", 2);
   const address = parseIpv4(text);
   const prefixLength = /^\d{1,2}$/.test(length) ? Number(length) : -1;
@@ -67,7 +69,8 @@ export function natAddresses(cidr: string): NatAddresses | undefined {
     mask,
     prefixLength,
     broadcast: network | ~mask,
-    gateway: network + 2,
+    gateway: network + routerHost,
+    loopback: network + loopbackHost,
     dns: network + 3,
     tftp: network + 4,
     firstLease: network + 15,

@@ -22,22 +22,31 @@ export class GuestLink {
   readonly output: FrameOutput;
   readonly mtu: number;
   readonly #nowMs: () => number;
-  readonly #gatewayMac = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x35, 2);
+  readonly #gatewayMac: Uint8Array;
+  /** Last bytes of our Ethernet addresses. */
+  readonly #ownBytes: readonly number[];
   /** UDP datagrams under construction. */
   readonly #datagram = new Uint8Array(65_536);
   #identification = 1;
 
   constructor(addresses: NatAddresses, mtu: number, sink: FrameSink, nowMs: () => number) {
     this.addresses = addresses;
+    const { gateway, loopback, dns, tftp, network } = addresses;
+    this.#ownBytes = [gateway, loopback, dns, tftp].map((address) => (address - network) & 0xff);
+    this.#gatewayMac = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x35, this.#ownBytes[0]);
     this.mtu = mtu;
     this.#nowMs = nowMs;
     this.output = new FrameOutput(sink, ETHERNET_HEADER_BYTES + Math.max(mtu, 576));
   }
 
-  /** One of our own three addresses. */
+  get macAddresses(): Uint8Array[] {
+    return this.#ownBytes.map((byte) => Uint8Array.of(...this.#gatewayMac.subarray(0, 5), byte));
+  }
+
+  /** One of our own addresses. */
   isOurs(address: number): boolean {
-    const { gateway, dns, tftp } = this.addresses;
-    return address === gateway || address === dns || address === tftp;
+    const { gateway, loopback, dns, tftp } = this.addresses;
+    return address === gateway || address === loopback || address === dns || address === tftp;
   }
 
   isInNetwork(address: number): boolean {
@@ -48,7 +57,7 @@ export class GuestLink {
   isForUs(frame: Uint8Array): boolean {
     const mac = this.#gatewayMac;
     for (let i = 0; i < 5; i++) if (frame[i] !== mac[i]) return isBroadcastMac(frame, 0);
-    return frame[5] >= 2 && frame[5] <= 4;
+    return this.#ownBytes.includes(frame[5]);
   }
 
   /** An ARP packet of `available` bytes. */

@@ -14,6 +14,12 @@ export interface ForwardingRule {
 export interface NatConfig {
   /** The guest's network as `a.b.c.d/n`; VirtualBox's is 10.0.(N+1).0/24 for adapter N. */
   readonly network: string;
+  /** Host number of the router: 2, on NAT networks that VMs share 1. */
+  readonly routerHost: number;
+  /** Host number of the address behind which the host's loopback is, where `localhostReachable`: the router's, unless it has one of its own. */
+  readonly loopbackHost: number;
+  /** Gives leases. */
+  readonly dhcp: boolean;
   /** Largest packet, 0: 1500. */
   readonly mtu: number;
   /** Largest TCP window towards the guest and announced to it, in KiB; 0: 256. */
@@ -28,13 +34,16 @@ export interface NatConfig {
   /** TFTP server that DHCP names, empty: ours (.4); and the file to boot. */
   readonly tftpServer: string;
   readonly bootFile: string;
-  /** .2 is the host's loopback. */
+  /** The loopback address (.2) is the host's 127.0.0.1. */
   readonly localhostReachable: boolean;
   readonly forwarding: readonly ForwardingRule[];
 }
 
 export const defaultNatConfig: NatConfig = {
   network: "10.0.2.0/24",
+  routerHost: 2,
+  loopbackHost: 2,
+  dhcp: true,
   mtu: 0,
   tcpSendKiB: 0,
   tcpReceiveKiB: 0,

@@ -93,7 +93,7 @@ export class NatNetwork {
 
   /** `output` takes frames for the guest (see FrameSink). Throws if the settings name no network that NAT can work with. */
   constructor(config: NatConfig, host: HostNetwork, output: FrameSink, log: Logger, limits: NatLimits = natLimits) {
-    const addresses = natAddresses(config.network);
+    const addresses = natAddresses(config.network, config.routerHost, config.loopbackHost);
     if (addresses === undefined)
       throw new AnneauError(`'${config.network}' is not a network for NAT (a.b.c.d/n, n from 8 to 27)`);
     this.addresses = addresses;
@@ -129,6 +129,11 @@ export class NatNetwork {
     this.#dns = new DnsServer(this.#link, config, host, this.#timers);
     this.#tftp = new TftpServer(this.#link, host, this.#timers, log);
     this.#forwarding = new PortForwarding(host, this.#link, this.#tcp, log, () => this.#dhcp.guestAddress);
+  }
+
+  /** Ours, one for each of our addresses. */
+  get macAddresses(): Uint8Array[] {
+    return this.#link.macAddresses;
   }
 
   /** Listens on the ports that the settings forward. A port that cannot be had is said in the log; the rest works. */
@@ -289,7 +294,7 @@ export class NatNetwork {
 
   /** The host's address behind one that the guest uses; undefined: there is nothing, or the guest may not. */
   #hostAddressOf(destination: number): number | undefined {
-    if (destination === this.addresses.gateway) return this.#config.localhostReachable ? LOOPBACK : undefined;
+    if (destination === this.addresses.loopback) return this.#config.localhostReachable ? LOOPBACK : undefined;
     return this.#link.isInNetwork(destination) || !isForeignUnicast(destination) ? undefined : destination;
   }
 
@@ -314,7 +319,7 @@ export class NatNetwork {
     const { gateway, dns, tftp, broadcast } = this.addresses;
     const isBroadcast = destination === LIMITED_BROADCAST || destination === broadcast;
     if (port === DHCP_SERVER_PORT && (isBroadcast || destination === gateway)) {
-      this.#dhcp.receive(data, source);
+      if (this.#config.dhcp) this.#dhcp.receive(data, source);
       return;
     }
     // Everything else is from somebody with an address, to one host, and the far end must be able to answer.

@@ -410,7 +410,6 @@ test("commands that are not there say so", () => {
     ["export", "vm"],
     ["import", "x.ova"],
     ["list", "hostcpuids"],
-    ["hostonlyif", "create"],
   ]) {
     const { code, stderr } = refused(box, ...args);
     expect([code, stderr], args.join(" ")).toEqual([

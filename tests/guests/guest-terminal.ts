@@ -31,8 +31,8 @@ export abstract class GuestTerminal {
   }
 
   /** Waits until the guest says it, behind what an earlier call waited for; what it said up to there. */
-  async says(what: string | RegExp): Promise<string> {
-    const end = Date.now() + PATIENCE_MS;
+  async says(what: string | RegExp, patienceMs = PATIENCE_MS): Promise<string> {
+    const end = Date.now() + patienceMs;
     for (;;) {
       const rest = this.said.slice(this.#from);
       const match = typeof what === "string" ? rest.indexOf(what) : rest.search(what);

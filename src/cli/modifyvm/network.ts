@@ -151,7 +151,7 @@ export const networkOptions = inGroup("Network", [
   nameOption("host-only-adapter hostonlyadapter", "hostonly", "vboxnet0"),
   nameOption("host-only-net hostonlynet hostonly-net", "hostonlynet", "hostonly"),
   nameOption("intnet", "intnet", "lan", "works"),
-  nameOption("nat-network natnetwork", "natnetwork", "NatNetwork"),
+  nameOption("nat-network natnetwork", "natnetwork", "NatNetwork", "works"),
   nameOption("cloud-network cloudnetwork", "cloud", "cloud"),
   nameOption("nic-generic-drv nicgenericdrv", "generic", "UDPTunnel", "works"),
 ]);

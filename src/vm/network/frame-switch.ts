@@ -53,6 +53,11 @@ export class SwitchPort {
     }
   }
 
+  /** Frames for that address (six bytes) come here from now on, whether or not it has sent any. */
+  own(macAddress: Uint8Array): void {
+    this.#learn(addressAt(macAddress, 0));
+  }
+
   close(): void {
     this.#ports.delete(this);
   }

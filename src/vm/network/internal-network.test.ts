@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { silentLogger } from "../../base/logger.ts";
+import { requestService } from "../../control/network-switch.ts";
 import { socketPathNamed } from "../../control/socket-path.ts";
 import { macBytes, testFrame } from "../../device-api/testing-net.ts";
 import { InternalNetwork } from "./internal-network.ts";
@@ -119,4 +120,44 @@ test("a socket that stays silent or talks nonsense gets nothing and hurts nobody
   await until(() => b.received.length === 1);
   expect(heard).toBe(0);
   silent.destroy();
+});
+
+test("a service at the switch: cards reach its addresses at once, also after it was stopped and started", async () => {
+  const SERVICE = "52:54:00:12:35:02";
+  const heard: number[] = [];
+  let running = 0;
+  const service = async (send: (frame: Uint8Array) => void) => {
+    const number = ++running;
+    return {
+      macAddresses: [macBytes(SERVICE)],
+      receive: (frame: Uint8Array) => {
+        heard.push(number);
+        send(testFrame(addressOf(1), frame.length));
+      },
+      close: () => {},
+    };
+  };
+  const received: number[] = [];
+  const take = (frame: Uint8Array) => received.push(frame.length) > 0;
+  const options = { name: "shared", family: "test", isPromiscuous: false, service, macAddress: macBytes(addressOf(1)) };
+  const network = await InternalNetwork.join(options, take, silentLogger);
+  open.push(network);
+  const say = () => network.send(testFrame(SERVICE, 60));
+  say();
+  await until(() => received.length === 1);
+  expect(await requestService("test", "shared", "stop")).toBe("done");
+  say();
+  expect(await requestService("test", "shared", "start")).toBe("done");
+  say();
+  await until(() => received.length === 2);
+  expect(heard).toEqual([1, 2]);
+  expect(await requestService("test", "elsewhere", "stop")).toBe("nobody");
+});
+
+test("a service that cannot be had: nobody joins, and the next one may", async () => {
+  const service = () => Promise.reject(new Error("not now"));
+  const options = { name: "shared", isPromiscuous: false, macAddress: macBytes(addressOf(1)) };
+  await expect(InternalNetwork.join({ ...options, service }, () => true, silentLogger)).rejects.toThrow("not now");
+  const network = await InternalNetwork.join(options, () => true, silentLogger);
+  open.push(network);
 });

@@ -9,7 +9,16 @@ import { createConnection, createServer, type Server, type Socket } from "node:n
 import { setTimeout as sleep } from "node:timers/promises";
 import { AnneauError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import { prepareSocketFolder, socketPathNamed } from "../../control/socket-path.ts";
+import {
+  greeting,
+  internalFamily,
+  isGreeting,
+  kind,
+  networkPath,
+  outcome,
+  serviceRequest,
+} from "../../control/network-switch.ts";
+import { prepareSocketFolder } from "../../control/socket-path.ts";
 import { type OwnerLock, tryLock } from "../../disk/owner-lock.ts";
 import { FrameReader, FrameWriter } from "./frame-stream.ts";
 import { FrameSwitch, type SwitchPort } from "./frame-switch.ts";
@@ -18,12 +27,23 @@ import type { FrameSink, NetPlug } from "./nic-host.ts";
 const RETRY_MS = 30;
 const FIRST_PATIENCE_MS = 5000;
 const MAX_CARDS = 256;
-/** Magic, version, promiscuous, address. */
-const GREETING_BYTES = 12;
-const MAGIC = "ANIN";
+const SERVICE_MAC = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x35, 1);
+
+/** Something beside the cards at a network's switch, in the process that serves. */
+export interface SwitchService {
+  /** Its Ethernet addresses: cards may know them from an earlier service. */
+  readonly macAddresses: readonly Uint8Array[];
+  receive(frame: Uint8Array): void;
+  close(): void;
+}
+export type MakeSwitchService = (send: (frame: Uint8Array) => void, log: Logger) => Promise<SwitchService>;
 
 export interface InternalNetworkCard {
   readonly name: string;
+  /** Networks of different families with the same name are different. */
+  readonly family?: string;
+  /** For the process that serves. */
+  readonly service?: MakeSwitchService;
   /** Six bytes. */
   readonly macAddress: Uint8Array;
   readonly isPromiscuous: boolean;
@@ -49,7 +69,7 @@ export class InternalNetwork implements NetPlug {
     this.#card = card;
     this.#toGuest = toGuest;
     this.#log = log;
-    this.#path = socketPathNamed(`intnet\0${card.name}`);
+    this.#path = networkPath(card.family ?? internalFamily, card.name);
   }
 
   /** Joins the network, making it if need be. Rejects with one line if neither can be done. */
@@ -101,7 +121,7 @@ export class InternalNetwork implements NetPlug {
       }
       const attempt = tryLock(`${this.#path}.lock`);
       if ("lock" in attempt) {
-        const server = await SwitchServer.listen(this.#path, attempt.lock);
+        const server = await SwitchServer.listen(this.#path, attempt.lock, this.#card.service, this.#log);
         if (this.#isClosed) server.close();
         else servers.set(this.#path, { server, cards: 0 });
         continue;
@@ -121,12 +141,9 @@ export class InternalNetwork implements NetPlug {
     this.#writer = new FrameWriter(socket);
     this.#reader = new FrameReader();
     this.#isBlocked = false;
-    const greeting = Buffer.alloc(GREETING_BYTES);
-    greeting.write(MAGIC, 0, "latin1");
-    greeting[4] = 1;
-    greeting[5] = this.#card.isPromiscuous ? 1 : 0;
-    greeting.set(this.#card.macAddress, 6);
-    this.#writer.write(greeting);
+    const hello = greeting(kind.card, this.#card.isPromiscuous ? 1 : 0);
+    hello.set(this.#card.macAddress, 6);
+    this.#writer.write(hello);
     let isGreeted = false;
     return new Promise((resolve) => {
       socket.on("data", (bytes: Buffer) => {
@@ -171,17 +188,27 @@ class SwitchServer {
   readonly #lock: OwnerLock;
   readonly #switch = new FrameSwitch();
   readonly #sockets = new Set<Socket>();
+  readonly #makeService: MakeSwitchService | undefined;
+  readonly #log: Logger;
+  #service: { readonly service: SwitchService; readonly port: SwitchPort } | undefined;
 
-  private constructor(server: Server, lock: OwnerLock) {
+  private constructor(server: Server, lock: OwnerLock, makeService: MakeSwitchService | undefined, log: Logger) {
     this.#server = server;
     this.#lock = lock;
+    this.#makeService = makeService;
+    this.#log = log;
     server.maxConnections = MAX_CARDS;
     server.on("connection", (socket) => this.#serve(socket));
     server.unref();
   }
 
   /** The caller holds the lock: what is left of an earlier server is in nobody's use. */
-  static async listen(path: string, lock: OwnerLock): Promise<SwitchServer> {
+  static async listen(
+    path: string,
+    lock: OwnerLock,
+    makeService: MakeSwitchService | undefined,
+    log: Logger,
+  ): Promise<SwitchServer> {
     try {
       unlinkSync(path);
     } catch {
@@ -197,10 +224,59 @@ class SwitchServer {
       lock.release();
       throw new AnneauError(`cannot listen on '${path}' (${(error as NodeJS.ErrnoException).code})`, { cause: error });
     }
-    return new SwitchServer(server, lock);
+    const network = new SwitchServer(server, lock, makeService, log);
+    try {
+      await network.#startService();
+    } catch (error) {
+      network.close();
+      throw error;
+    }
+    return network;
+  }
+
+  async #startService(): Promise<void> {
+    if (this.#makeService === undefined) return;
+    let service: SwitchService | undefined;
+    const port = this.#switch.addPort({
+      macAddress: SERVICE_MAC,
+      isPromiscuous: false,
+      deliver: (frame) => service?.receive(frame),
+    });
+    try {
+      service = await this.#makeService((frame) => port.send(frame), this.#log);
+    } catch (error) {
+      port.close();
+      throw error;
+    }
+    for (const address of service.macAddresses) port.own(address);
+    this.#service = { service, port };
+  }
+
+  #stopService(): void {
+    this.#service?.port.close();
+    this.#service?.service.close();
+    this.#service = undefined;
+  }
+
+  /** `natnetwork stop` and `start`: the answer goes back as the request came, with the outcome in it. */
+  async #answerRequest(record: Uint8Array, writer: FrameWriter): Promise<void> {
+    // A copy: slice() of a Buffer is not one.
+    const answer = Uint8Array.from(record);
+    answer[5] = outcome.done;
+    this.#stopService();
+    if (record[5] === serviceRequest.start) {
+      try {
+        await this.#startService();
+      } catch (error) {
+        this.#log.error((error as Error).message);
+        answer[5] = outcome.failed;
+      }
+    }
+    writer.write(answer);
   }
 
   close(): void {
+    this.#stopService();
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
     this.#lock.release();
@@ -211,13 +287,20 @@ class SwitchServer {
     const writer = new FrameWriter(socket);
     const reader = new FrameReader();
     let port: SwitchPort | undefined;
+    let isStranger = false;
     socket.on("data", (bytes: Buffer) => {
       const isSense = reader.push(bytes, (record) => {
         if (port !== undefined) port.send(record);
-        else port = this.#greet(record, writer);
-        return port !== undefined;
+        else if (isRequest(record)) {
+          void this.#answerRequest(Uint8Array.from(record), writer);
+          return true;
+        } else {
+          port = this.#greet(record, writer);
+          isStranger = port === undefined;
+        }
+        return !isStranger;
       });
-      if (!isSense || (port === undefined && bytes.length >= GREETING_BYTES + 2)) socket.destroy();
+      if (!isSense || isStranger) socket.destroy();
     });
     socket.on("error", () => {});
     socket.on("close", () => {
@@ -227,11 +310,7 @@ class SwitchServer {
   }
 
   #greet(record: Uint8Array, writer: FrameWriter): SwitchPort | undefined {
-    const isGreeting =
-      record.length === GREETING_BYTES &&
-      Buffer.from(record.subarray(0, 4)).toString("latin1") === MAGIC &&
-      record[4] === 1;
-    if (!isGreeting) return undefined;
+    if (!isGreeting(record) || record[4] !== kind.card) return undefined;
     writer.write(record);
     return this.#switch.addPort({
       macAddress: record.slice(6),
@@ -239,4 +318,8 @@ class SwitchServer {
       deliver: (frame) => writer.write(frame),
     });
   }
+}
+
+function isRequest(record: Uint8Array): boolean {
+  return isGreeting(record) && record[4] === kind.serviceRequest && record[5] <= serviceRequest.start;
 }

@@ -3,9 +3,11 @@
 import { AnneauError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { NicAttachment } from "../../config/nic-attachments.ts";
+import { natNetworkFamily } from "../../control/network-switch.ts";
 import { NatNetwork } from "../../net/nat-network.ts";
 import { NodeHostNetwork } from "../host-network.ts";
 import { InternalNetwork } from "./internal-network.ts";
+import { startNatService } from "./nat-service.ts";
 import type { FrameSink, MakePlug, NetPlug } from "./nic-host.ts";
 import { UdpTunnel } from "./udp-tunnel.ts";
 
@@ -47,6 +49,19 @@ export function plugFor(attachment: NicAttachment, macAddress: string, log: Logg
       };
     case "udp-tunnel":
       return (toGuest) => UdpTunnel.open(attachment, toGuest, log);
+    case "nat-network":
+      return (toGuest) =>
+        InternalNetwork.join(
+          {
+            name: attachment.name,
+            family: natNetworkFamily,
+            service: (send, serviceLog) => startNatService(attachment.name, send, serviceLog),
+            macAddress: Buffer.from(macAddress, "hex"),
+            isPromiscuous: false,
+          },
+          toGuest,
+          log,
+        );
     case "intnet":
       return (toGuest) =>
         InternalNetwork.join({ ...attachment, macAddress: Buffer.from(macAddress, "hex") }, toGuest, log);

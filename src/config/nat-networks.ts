@@ -1,0 +1,114 @@
+/** NAT networks that VMs share, as the registry keeps them (VirtualBox.xml, NetserviceRegistry/NATNetworks). */
+import { parseIpv4 } from "../net/address.ts";
+import { defaultNatConfig, type ForwardingRule, type NatConfig } from "../net/nat-config.ts";
+import { loadRegistry, type Registry } from "./registry.ts";
+import { ensure } from "./settings-file.ts";
+import type { XmlElement } from "./xml.ts";
+
+export interface NatNetworkSettings {
+  readonly name: string;
+  readonly isEnabled: boolean;
+  readonly nat: NatConfig;
+}
+
+const PARENT = "NetserviceRegistry/NATNetworks";
+/** The router's place in the network; .2 is the loopback's where a mapping says so. */
+const ROUTER_HOST = 1;
+
+export function natNetworkElements(registry: Registry): XmlElement[] {
+  return registry.global.find(PARENT)?.elements("NATNetwork") ?? [];
+}
+
+export function natNetworkElement(registry: Registry, name: string): XmlElement | undefined {
+  return natNetworkElements(registry).find((one) => one.get("networkName") === name);
+}
+
+/** A new network with VirtualBox's defaults: DHCP, no IPv6. */
+export function addNatNetwork(registry: Registry, name: string, cidr: string): XmlElement {
+  return ensure(registry.global, PARENT)
+    .add("NATNetwork")
+    .set("networkName", name)
+    .set("network", cidr)
+    .set("ipv6", "false")
+    .set("ipv6prefix", "fd17:625c:f037:2::/64")
+    .set("advertiseDefaultIPv6Route", "false")
+    .set("needDhcp", "true")
+    .set("enabled", "true");
+}
+
+export function removeNatNetwork(registry: Registry, element: XmlElement): void {
+  registry.global.find(PARENT)?.remove(element);
+}
+
+export const isTrue = (text: string | undefined): boolean => text === "true" || text === "1";
+
+export function forwardingOf(network: XmlElement): ForwardingRule[] {
+  return (network.element("PortForwarding4")?.elements("Forwarding") ?? []).map((rule) => ({
+    name: rule.get("name") ?? "",
+    protocol: rule.get("proto") === "0" ? "udp" : "tcp",
+    hostIp: rule.get("hostip") ?? "",
+    hostPort: Number(rule.get("hostport") ?? 0),
+    guestIp: rule.get("guestip") ?? "",
+    guestPort: Number(rule.get("guestport") ?? 0),
+  }));
+}
+
+/** Host number that stands for the host's 127.0.0.1; undefined where no mapping was made. */
+export function loopbackHostOf(network: XmlElement): number | undefined {
+  const mapping = network
+    .element("Mappings")
+    ?.elements("Loopback4")
+    .find((one) => one.get("address") === "127.0.0.1");
+  return mapping === undefined ? undefined : Number(mapping.get("offset"));
+}
+
+/** The network of that name as it is now; undefined: there is none. */
+export function findNatNetwork(name: string): NatNetworkSettings | undefined {
+  const element = natNetworkElement(loadRegistry(), name);
+  if (element === undefined) return undefined;
+  const loopbackHost = loopbackHostOf(element);
+  return {
+    name,
+    isEnabled: isTrue(element.get("enabled")),
+    nat: {
+      ...defaultNatConfig,
+      network: element.get("network") ?? "",
+      routerHost: ROUTER_HOST,
+      loopbackHost: loopbackHost ?? ROUTER_HOST,
+      localhostReachable: loopbackHost !== undefined,
+      dhcp: isTrue(element.get("needDhcp")),
+      forwarding: forwardingOf(element),
+    },
+  };
+}
+
+/** `name:proto:[hostip]:hostport:[guestip]:guestport`, addresses in brackets; undefined if it is not that. */
+export function parseNetworkRule(text: string): ForwardingRule | undefined {
+  const match = /^([^:]+):(tcp|udp):\[([^\]]*)\]:(\d{1,5}):\[([^\]]*)\]:(\d{1,5})$/i.exec(text);
+  if (match === null) return undefined;
+  const [, name, protocol, hostIp, hostPort, guestIp, guestPort] = match;
+  const isPort = (port: string) => Number(port) > 0 && Number(port) < 65536;
+  const isAddress = (address: string) => address === "" || parseIpv4(address) !== undefined;
+  if (!isPort(hostPort) || !isPort(guestPort) || !isAddress(hostIp) || !isAddress(guestIp)) return undefined;
+  return {
+    ...{ name, hostIp, guestIp, protocol: protocol.toLowerCase() as "tcp" | "udp" },
+    hostPort: Number(hostPort),
+    guestPort: Number(guestPort),
+  };
+}
+
+export function formatNetworkRule({ guestIp, guestPort, hostIp, hostPort, name, protocol }: ForwardingRule): string {
+  return `${name}:${protocol}:[${hostIp}]:${hostPort}:[${guestIp}]:${guestPort}`;
+}
+
+/** Lines of a network's rules and mappings, as `list natnetworks` has them below the rest. */
+export function ruleLines(network: XmlElement): string {
+  const rules = forwardingOf(network).map((one) => `        ${formatNetworkRule(one)}\n`);
+  const loopbacks = (network.element("Mappings")?.elements("Loopback4") ?? []).map(
+    (one) => `        ${one.get("address")}=${one.get("offset")}\n`,
+  );
+  return (
+    (rules.length > 0 ? `Port-forwarding (ipv4)\n${rules.join("")}` : "") +
+    (loopbacks.length > 0 ? `loopback mappings (ipv4)\n${loopbacks.join("")}` : "")
+  );
+}

@@ -1,0 +1,98 @@
+/**
+ * VMs that share a NAT network: leases from one server, each other, the host where a mapping allows it, a forwarded port, stop and
+ * start, and what stays when the VM that served the network ends. Two NATs of VMs' own know nothing of each other.
+ */
+import { connect } from "node:net";
+import { beforeAll, expect, test } from "vitest";
+import { Sandbox } from "../cli/sandbox.ts";
+import { httpServer, netGuestMedia, patternBytes, sha256 } from "./net-guest.ts";
+import { RunGuest } from "./run-guest.ts";
+
+let media: string;
+beforeAll(async () => {
+  media = await netGuestMedia();
+});
+
+const linux = (...nics: string[]) =>
+  new RunGuest(
+    ...["--memory=96", `--kernel=${media}/vmlinuz`, `--initrd=${media}/initrd.gz`],
+    "--append=console=ttyS0,115200 quiet panic=0 net.ifnames=0 cryptomgr.notests",
+    ...nics.map((nic) => `--nic=${nic}`),
+  );
+
+/** Takes a lease with busybox's client; the guest's address. */
+async function lease(guest: RunGuest): Promise<string> {
+  await guest.shell(
+    "printf '#!/bin/sh\\n[ $1 = bound ] || exit 0\\nifconfig $interface $ip netmask $subnet\\nroute add default gw $router\\necho $ip > /tmp/ip\\n' > /tmp/s; chmod +x /tmp/s; ip link set eth0 up; ip route flush default",
+  );
+  await guest.shell("udhcpc -i eth0 -n -q -t 10 -s /tmp/s");
+  return (await guest.shell("cat /tmp/ip")).trim();
+}
+
+/** What comes back from 127.0.0.1:`port` after sending `text`. */
+function exchange(port: number, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    let got = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    socket.on("data", (bytes) => (got += bytes));
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(got));
+    socket.setTimeout(20_000, () => socket.destroy());
+  });
+}
+
+test("two VMs on a NAT network", async () => {
+  const box = new Sandbox();
+  process.env.XDG_RUNTIME_DIR = box.env.XDG_RUNTIME_DIR;
+  process.env.VBOX_USER_HOME = box.env.VBOX_USER_HOME;
+  const server = await httpServer();
+  const hostPort = 20_000 + Math.floor(Math.random() * 10_000);
+  box.ok("natnetwork", "add", "--netname", "green", "--network", "10.9.8.0/24", "--loopback-4", "127.0.0.1=2");
+  box.ok("natnetwork", "modify", "--netname", "green", "-p", `echo:tcp:[127.0.0.1]:${hostPort}:[10.9.8.16]:7`);
+
+  const a = linux("82540EM,net=natnetwork:green");
+  await a.says("ANNEAU-GUEST-READY");
+  const b = linux("virtio,net=natnetwork:green");
+  await b.says("ANNEAU-GUEST-READY");
+  expect([await lease(a), await lease(b)]).toEqual(["10.9.8.15", "10.9.8.16"]);
+  expect(await a.shell("ping -c 2 10.9.8.16")).toContain("2 packets received");
+  expect(await b.shell("ping -c 2 10.9.8.1")).toContain("2 packets received");
+  const expected = `${sha256(patternBytes(1_000_000))}  -\n`;
+  const fetch = `timeout 20 wget -q -O - http://10.9.8.2:${server.port}/1000000 | sha256sum`;
+  expect(await a.shell(fetch)).toBe(expected);
+  expect(await b.shell(fetch)).toBe(expected);
+  // The router itself is not the host.
+  expect((await b.command(`timeout 5 wget -q -O - http://10.9.8.1:${server.port}/10`)).status).not.toBe(0);
+  await b.shell("nc -l -p 7 -e cat > /dev/null & sleep 1");
+  expect(await exchange(hostPort, "once\n")).toContain("once");
+
+  box.ok("natnetwork", "stop", "--netname", "green");
+  expect((await b.command("ping -c 1 -W 2 10.9.8.1")).status).toBe(1);
+  expect(await b.shell("ping -c 1 10.9.8.15")).toContain("1 packets received");
+  box.ok("natnetwork", "start", "--netname", "green");
+  expect(await b.shell(fetch)).toBe(expected);
+
+  // The first VM served the switch and the router; the second one takes over.
+  a.type("poweroff -f\n");
+  expect(await a.exited).toBe(0);
+  expect(await lease(b)).toMatch(/^10\.9\.8\.1[56]$/);
+  expect(await b.shell(fetch)).toBe(expected);
+});
+
+test("a VM's own NAT is its own: the same addresses in another are others", async () => {
+  const server = await httpServer();
+  const [a, b] = ["82540EM", "Am79C973"].map((card) => linux(`${card},host-loopback`));
+  const [c] = ["virtio"].map((card) => linux(card));
+  for (const guest of [a, b, c]) {
+    await guest.says("ANNEAU-GUEST-READY");
+    expect(await lease(guest)).toBe("10.0.2.15");
+  }
+  await a.shell("nc -l -p 7 -e cat > /dev/null & sleep 1");
+  // 10.0.2.15 is b itself, and nobody else's port 7.
+  expect((await b.command("echo x | nc -w 3 10.0.2.15 7")).printed).not.toContain("x");
+  expect((await b.command("ping -c 1 -W 2 10.0.2.16")).status).toBe(1);
+  const get = `timeout 5 wget -q -O /dev/null http://10.0.2.2:${server.port}/10`;
+  expect((await b.command(get)).status).toBe(0);
+  expect((await c.command(get)).status).not.toBe(0);
+  expect((await c.command(`timeout 5 wget -q -O /dev/null http://127.0.0.1:${server.port}/10`)).status).not.toBe(0);
+});
