@@ -1,5 +1,5 @@
 /** The machine that `anneau run` describes with its options. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { AnneauError } from "../base/errors.ts";
 import type { NicDescription } from "../config/machine-spec.ts";
 import { planLinuxBoot } from "../firmware/linux-boot.ts";
@@ -111,6 +111,8 @@ function refuseBadKernel(linux: LinuxBootSpec, options: RunMachineOptions): void
 }
 
 function readBytes(path: string): Uint8Array {
+  // Devices such as /dev/zero never end.
+  if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice()) throw new AnneauError(`${path} is not a file`);
   try {
     // A copy: small files come out of a shared pool, which cannot go to another thread by itself.
     return new Uint8Array(readFileSync(path));
