@@ -145,10 +145,17 @@ function checkNetwork(vbox: VboxFile, { refused, warned }: Lists): void {
   }
 }
 
+/** What is wrong with a place that no ISA card can have. */
+function outOfReach(ioBase: number, irq: number, option: string): string {
+  const place = `at I/O port 0x${ioBase.toString(16)} with interrupt ${irq}`;
+  return `${place}: the last port is 0xffff, the last interrupt 15 (modifyvm --${option})`;
+}
+
 function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
   for (const { index, isEnabled, ioBase, irq } of ports(vbox, "UART")) {
     const isPossible = ioBase <= 0xfff8 && irq <= 15;
-    if (isEnabled && !isPossible) refused.push(`serial port ${index + 1} at ${ioBase}, interrupt ${irq}`);
+    if (isEnabled && !isPossible)
+      refused.push(`serial port ${index + 1} ${outOfReach(ioBase, irq, `uart${index + 1}`)}`);
     const other = ports(vbox, "UART").find(
       (one) => one.isEnabled && one.index < index && Math.abs(one.ioBase - ioBase) < UART_PORTS,
     );
@@ -171,7 +178,8 @@ function checkDevices(vbox: VboxFile, { refused, warned }: Lists): void {
   }
   const [lpt1, lpt2] = ports(vbox, "LPT").filter(({ isEnabled }) => isEnabled);
   for (const { index, ioBase, irq } of [lpt1, lpt2].filter((port) => port !== undefined))
-    if (ioBase > 0xfffc || irq > 15) refused.push(`parallel port ${index + 1} at ${ioBase}, interrupt ${irq}`);
+    if (ioBase > 0xfffc || irq > 15)
+      refused.push(`parallel port ${index + 1} ${outOfReach(ioBase, irq, `lpt${index + 1}`)}`);
   if (lpt2 !== undefined && Math.abs(lpt1.ioBase - lpt2.ioBase) < PARALLEL_PORTS)
     refused.push(`parallel ports 1 and 2 at the same I/O ports, 0x${lpt2.ioBase.toString(16)} (modifyvm --lpt2)`);
   if (vbox.get(settings.audioEnabled)) checkSound(vbox, warned);
