@@ -738,7 +738,21 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       const left = this.state.u16[(ownMap + L.MAP_COUNTERS + (offset & 4095) * 2) >> 1];
       return hotThreshold - left >= Math.max(1, hotThreshold >> 4);
     };
-    return { head, source: { recordAt, hasLanded }, mapOf, frameOf };
+    const landedNear = (offset: number, distanceBytes: number): number[] => {
+      const ownMap = mapOf(offset >> 12);
+      if (ownMap === 0) return [];
+      const page = offset & ~4095;
+      const inPage = offset & 4095;
+      const found: { offset: number; left: number }[] = [];
+      for (let at = Math.max(0, inPage - distanceBytes); at < Math.min(4096, inPage + distanceBytes); at++) {
+        const entry = i32[(ownMap >> 2) + at];
+        if (entry === 0 || !hasLanded(page + at)) continue;
+        const left = (entry & 1) !== 0 ? 0 : this.state.u16[(ownMap + L.MAP_COUNTERS + at * 2) >> 1];
+        found.push({ offset: page + at, left });
+      }
+      return found.sort((a, b) => a.left - b.left).map((one) => one.offset);
+    };
+    return { head, source: { recordAt, hasLanded, landedNear }, mapOf, frameOf };
   }
 
   resetCounter(map: number, head: number): void {

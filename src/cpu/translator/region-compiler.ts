@@ -64,7 +64,6 @@ export interface CompiledModule {
 interface Body {
   readonly statements: Statement[];
   readonly count: number;
-  readonly isReturn: boolean;
   readonly facts: BlockFacts;
 }
 
@@ -133,7 +132,7 @@ interface Plan {
 function planRegion(variants: VariantTable, shape: Shape, headOffset: number): Plan {
   const { blocks } = shape;
   const starts = new Map(blocks.map((block, n) => [block.start, n]));
-  const edges = blocks.map((block) => blockEdges(variants, block, starts, shape.continuations));
+  const edges = blocks.map((block) => blockEdges(variants, block, starts));
   const head = starts.get(headOffset) as number;
   const entries = chooseEntries(shape, edges, head);
   const isReachable = reachable(edges, entries);
@@ -175,8 +174,7 @@ function buildBodies(variants: VariantTable, shape: Shape, plan: Plan): Body[] {
   return shape.blocks.map((block, n) => {
     const b = new RegionBuilder();
     const last = block.instructions[block.instructions.length - 1];
-    const isReturn = (variants.variant(last.number) as Variant).row.mnemonic === "ret";
-    if (!plan.isReachable[n]) return { statements: [], count: 0, isReturn, facts: b.facts };
+    if (!plan.isReachable[n]) return { statements: [], count: 0, facts: b.facts };
     const isLive = plan.isFlagsLive[n];
     for (const decoded of block.instructions) {
       const { row, instruction } = variants.variant(decoded.number) as Variant;
@@ -195,7 +193,7 @@ function buildBodies(variants: VariantTable, shape: Shape, plan: Plan): Body[] {
       if (decoded === last && isTransfer) b.pending = undefined;
     }
     if (isLive) b.settleFlags();
-    return { statements: b.statements, count: b.instructions, isReturn, facts: b.facts };
+    return { statements: b.statements, count: b.instructions, facts: b.facts };
   });
 }
 
@@ -205,12 +203,7 @@ interface Edges {
   readonly leaves: boolean;
 }
 
-function blockEdges(
-  variants: VariantTable,
-  block: Block,
-  starts: ReadonlyMap<number, number>,
-  continuations: readonly number[],
-): Edges {
+function blockEdges(variants: VariantTable, block: Block, starts: ReadonlyMap<number, number>): Edges {
   const inside: number[] = [];
   let leaves = false;
   const to = (offset: number): void => {
@@ -228,7 +221,7 @@ function blockEdges(
     else leaves = true;
   } else if (row.options.ends) {
     leaves = true;
-    if (row.mnemonic === "ret") for (const offset of continuations) to(offset);
+    for (const offset of block.targets) to(offset);
   }
   if (block.fallsThrough) to(block.end);
   return { inside, leaves };
@@ -328,7 +321,7 @@ function emitRegion(
       plan: (block) => structure.edge(block),
       pagesOf: (block) => blocks[block].pages,
       mapOf: (page) => maps.get(page) as number,
-      continuations: shape.continuations,
+      targetsOf: (block) => blocks[block].targets,
       maxSpanBytes: isSeparate ? 0 : MAX_SPAN_BYTES,
     },
     libraryIndex,
@@ -349,7 +342,7 @@ function emitRegion(
           return;
         }
         if (dispatchNumber !== 0) lowering.setDispatch(0);
-        lowering.startBlock(n, body.count, body.isReturn);
+        lowering.startBlock(n, body.count);
         lowering.lower(body.statements);
         if (blocks[n].fallsThrough) lowering.endBlock(blocks[n].end);
       },

@@ -61,8 +61,8 @@ export interface RegionShape {
   /** Pages (relative to the head's) that a block lies in, and the decode map that each must have. */
   pagesOf(block: number): readonly number[];
   mapOf(page: number): number;
-  /** Where indirect jumps of the current block may stay inside. */
-  readonly continuations: readonly number[];
+  /** Where a block's return or indirect jump may stay inside. */
+  targetsOf(block: number): readonly number[];
   /** How far apart accesses may be that are looked up together; 0: each by itself. */
   readonly maxSpanBytes: number;
 }
@@ -74,7 +74,6 @@ export class RegionLowering extends Lowering {
   #site: Site = { offset: 0, count: 0, flags: undefined };
   #block = 0;
   #blockInstructions = 0;
-  #isReturn = false;
   /** By root. */
   readonly #spans = new Map<number, Span>();
   /** Depth of the block's own statements; deeper ones may not be executed. */
@@ -168,10 +167,9 @@ export class RegionLowering extends Lowering {
     this.localGet(BUDGET);
   }
 
-  startBlock(block: number, instructions: number, isReturn: boolean): void {
+  startBlock(block: number, instructions: number): void {
     this.#block = block;
     this.#blockInstructions = instructions;
-    this.#isReturn = isReturn;
   }
 
   override lower(statements: readonly Statement[]): void {
@@ -275,16 +273,14 @@ export class RegionLowering extends Lowering {
     this.node(eip);
     this.localSet(EIP);
     this.#budgetMinus(this.#blockInstructions);
-    if (this.#isReturn) {
-      for (const offset of this.#shape.continuations) {
-        this.localGet(EIP);
-        this.#pageOffset(offset);
-        code.push(op.i32Eq, op.if, EMPTY);
-        this.depth++;
-        this.#enter(offset);
-        this.depth--;
-        code.push(op.end);
-      }
+    for (const offset of this.#shape.targetsOf(this.#block)) {
+      this.localGet(EIP);
+      this.#pageOffset(offset);
+      code.push(op.i32Eq, op.if, EMPTY);
+      this.depth++;
+      this.#enter(offset);
+      this.depth--;
+      code.push(op.end);
     }
     this.branch(this.#eipExit);
   }

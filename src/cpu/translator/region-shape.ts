@@ -5,6 +5,7 @@
  */
 import * as R from "../decode/records.ts";
 import { handler, type Variant } from "../decode/variants.ts";
+import type { Row } from "../table/row.ts";
 import type { RegionInstruction } from "./region-builder.ts";
 import type { VariantTable } from "./variant-table.ts";
 
@@ -12,6 +13,10 @@ import type { VariantTable } from "./variant-table.ts";
 export const MAX_INSTRUCTIONS = 240;
 /** Callers' continuations that returns are compared with. */
 export const MAX_CONTINUATIONS = 8;
+
+/** Places that an indirect jump is compared with, and how far from it they may be. */
+const MAX_TARGETS = 12;
+const TARGET_DISTANCE_BYTES = 1024;
 
 /** Plain data, so that shapes can go to another thread. */
 export interface Decoded extends RegionInstruction {
@@ -26,14 +31,15 @@ export interface Block {
   /** Offset behind the last instruction; where control goes if it falls through. */
   end: number;
   fallsThrough: boolean;
+  /** Where the return or the indirect jump at its end may lead: behind the region's calls; where jumps nearby land. */
+  targets: readonly number[];
   /** Pages that its instructions lie in, relative to the head's: one, or two if an instruction crosses. */
   readonly pages: readonly number[];
 }
 
 export interface Shape {
   readonly blocks: readonly Block[];
-  /** Where calls of the region come back to: known callees inside, and those outside. */
-  readonly continuations: readonly number[];
+  /** Where calls to callees outside come back to. */
   readonly outerContinuations: readonly number[];
 }
 
@@ -46,6 +52,8 @@ export interface CodeSource {
   recordAt(offset: number): number;
   /** Whether a jump has ever landed at the offset. */
   hasLanded(offset: number): boolean;
+  /** Offsets of the same page that jumps land at often, no further away than so many bytes, the most frequent first. */
+  landedNear(offset: number, distanceBytes: number): number[];
 }
 
 export class ShapeReader {
@@ -66,6 +74,8 @@ export class ShapeReader {
     const instructions = new Map<number, Decoded>();
     const leaders = new Set<number>([head]);
     const continuations: number[] = [];
+    /** By offset of the jump. */
+    const targets = new Map<number, readonly number[]>();
     const outerContinuations: number[] = [];
     const queue: number[] = [head];
     for (let at = 0; at < queue.length && instructions.size < MAX_INSTRUCTIONS; at++) {
@@ -107,17 +117,26 @@ export class ShapeReader {
           queue.push(next);
           outerContinuations.push(next);
         }
+        if (isComputedJump(row, decoded)) {
+          const near = source.landedNear(offset, TARGET_DISTANCE_BYTES).slice(0, MAX_TARGETS);
+          targets.set(offset, near);
+          for (const target of near) {
+            leaders.add(target);
+            queue.push(target);
+          }
+        }
         if (options.ends) break;
         offset = next;
       }
     }
     if (!instructions.has(head)) return undefined;
     const blocks: Block[] = [];
+    const isBlock = (offset: number) => leaders.has(offset) && instructions.has(offset);
     for (const start of [...leaders].sort((a, b) => a - b)) {
       const first = instructions.get(start);
       if (first === undefined) continue;
       const pages = first.isCrossing ? [start >> 12, (start >> 12) + 1] : [start >> 12];
-      const block: Block = { start, instructions: [], end: start, fallsThrough: true, pages };
+      const block: Block = { start, instructions: [], end: start, fallsThrough: true, targets: [], pages };
       for (let offset = start; ; ) {
         const decoded = instructions.get(offset);
         if (decoded === undefined) break;
@@ -126,16 +145,16 @@ export class ShapeReader {
         block.end = offset;
         if (this.#variants.variant(decoded.number)?.row.options.ends) {
           block.fallsThrough = false;
+          const isReturn = this.#variants.variant(decoded.number)?.row.mnemonic === "ret";
+          block.targets = (isReturn ? continuations : (targets.get(decoded.offset) ?? [])).filter(isBlock);
           break;
         }
         if (leaders.has(offset)) break;
       }
       blocks.push(block);
     }
-    const isBlock = (offset: number) => blocks.some((block) => block.start === offset);
     return {
       blocks,
-      continuations: continuations.filter(isBlock),
       outerContinuations: outerContinuations.filter(isBlock),
     };
   }
@@ -174,4 +193,10 @@ export class ShapeReader {
       isCrossing: (offset & 4095) + length > 4096,
     };
   }
+}
+
+/** A jump through a register or a table, as switches and interpreters have them; not one through a single pointer. */
+function isComputedJump({ mnemonic, operands }: Row, { rm, addressing }: Decoded): boolean {
+  if (mnemonic !== "jmp" || operands[0]?.[0] === "J") return false;
+  return addressing === undefined ? rm < 0x80 : addressing.index < 0x80;
 }

@@ -93,4 +93,34 @@ describe("regions and interpreter agree", () => {
     expect(translated.registers).toEqual(interpreted.registers);
     expect(translated.instructions).toBe(interpreted.instructions);
   });
+
+  test("on jumps through a register, as interpreters of byte code make them", async () => {
+    // Behind the set-up's instructions.
+    const at = CODE + 14 + 40;
+    // mov ecx, 600; l: lodsb; and eax, 3; lea edx, [eax * 8 + handlers]; jmp edx
+    const start = [0xb9, 0x58, 2, 0, 0, 0xac, 0x83, 0xe0, 0x03, 0x8d, 0x14, 0xc5];
+    const handlers = at + start.length + 6;
+    const head = [...start, handlers & 0xff, (handlers >> 8) & 0xff, handlers >> 16, 0, 0xff, 0xe2];
+    // add ebx, ecx — rol ebx, 3 — xor ebx, esi — dec esi; inc esi; not ebx; each with a jump to the end of the loop
+    const works = [
+      [0x01, 0xcb],
+      [0xc1, 0xc3, 0x03],
+      [0x31, 0xf3],
+      [0x4e, 0x46, 0xf7, 0xd3],
+    ];
+    const table = works.flatMap((work, n) => {
+      const padded = [...work, ...new Array(6 - work.length).fill(0x90)];
+      return [...padded, 0xeb, (works.length - 1 - n) * 8];
+    });
+    // dec ecx; jnz l
+    const body = [...head, ...table, 0x49];
+    const program = [...body, 0x75, -(body.length + 2 - 5) & 0xff];
+    for (let seed = 1; seed < 20; seed++) {
+      const interpreted = run(await engine({}), program, seed);
+      const translated = await engine(FORCED);
+      const found = run(translated, program, seed);
+      expect(found.registers).toEqual(interpreted.registers);
+      expect(found.instructions).toBe(interpreted.instructions);
+    }
+  });
 });
