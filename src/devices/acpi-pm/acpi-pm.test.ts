@@ -182,3 +182,65 @@ test("seeded fuzz of ports and config space", () => {
   context.out(0x4020, 1, 0xff);
   expect(sci.level).toBe(false);
 });
+
+describe("the SMBus host", () => {
+  const BASE = 0x4100;
+  const get = (register: number) => context.in(BASE + register);
+  const put = (register: number, value: number) => context.out(BASE + register, 1, value);
+  beforeEach(() => {
+    pci.guestWrite(0x90, 4, BASE | 1);
+    pci.guestWrite(0xd2, 1, 0x09);
+  });
+
+  test("Linux's driver finds it, and nobody on its bus", () => {
+    expect([pci.readConfig(0x90, 2), pci.readConfig(0xd2, 1), pci.readConfig(0xd6, 1)]).toEqual([BASE | 1, 0x09, 0]);
+    // A quick command to address 50h, as i2cdetect sends it.
+    expect(get(0)).toBe(0);
+    put(4, 0x50 << 1);
+    put(2, 0x00);
+    put(2, 0x40);
+    expect(get(0)).toBe(0x01);
+    expect(get(2)).toBe(0);
+    context.clock.advance(1_000_000);
+    expect(get(0)).toBe(0x04);
+    put(0, 0x04);
+    expect(get(0)).toBe(0);
+  });
+
+  test("KILL ends a transaction, the block buffer goes around, its index is rewound", () => {
+    put(2, 0x54);
+    put(2, 0x02);
+    expect(get(0)).toBe(0x10);
+    context.clock.advance(1_000_000);
+    expect(get(0)).toBe(0x10);
+    get(2);
+    for (let i = 0; i < 32; i++) put(7, i);
+    expect([get(7), get(7)]).toEqual([0, 1]);
+    get(2);
+    expect(get(7)).toBe(0);
+  });
+
+  test("is where its base says, only while switched on; saved in the middle it goes on", () => {
+    put(3, 0x5a);
+    pci.guestWrite(0xd2, 1, 0x08);
+    expect(get(3)).toBe(0xff);
+    pci.guestWrite(0xd2, 1, 0x09);
+    expect(get(3)).toBe(0x5a);
+    put(2, 0x40);
+    const saved = pm.save();
+    context.clock.advance(1_000_000);
+    put(0, 0x1e);
+    pm.load(saved);
+    expect([pm.save(), get(0)]).toEqual([saved, 0x01]);
+    context.clock.advance(1_000_000);
+    expect(get(0)).toBe(0x04);
+    pm.reset("power-on");
+    expect(get(3)).toBe(0xff);
+  });
+
+  test("fuzz", () => {
+    fuzzPorts(context, 20_000, 0x7113);
+    pm.reset("power-on");
+    expect(pm.save()).toEqual(pm.save());
+  });
+});

@@ -1,7 +1,7 @@
 /**
  * Plug of power management: PCI function 00:07.0 (8086:7113), the register block where PMBA and PMREGMISC put it, SMI_CMD at
- * 442Eh, SCI on IRQ 9. With ACPI off the function is there but neither the block nor SMI_CMD answers. The SMBus half of the
- * function is absent: its base register reads 0, which drivers take for "not set up".
+ * 442Eh, SCI on IRQ 9; the SMBus host where SMBBA and SMBHSTCFG put it. With ACPI off the function is there but neither the block
+ * nor SMI_CMD answers.
  */
 import type { Device } from "../../device-api/device.ts";
 import { byteWindow, type IoWindow } from "../../device-api/io-window.ts";
@@ -9,6 +9,7 @@ import type { PciFunctionHandle } from "../../device-api/pci-function.ts";
 import { StateReader } from "../../device-api/state-reader.ts";
 import { AcpiPm, type AcpiPmEvents } from "./acpi-pm.ts";
 import * as R from "./registers.ts";
+import { SMBUS_BYTES, Smbus } from "./smbus.ts";
 
 const kind = "acpi-pm";
 
@@ -33,9 +34,14 @@ export function createAcpiPm(config: AcpiPmConfig): AcpiPmDevice {
   /** PMBA and PMREGMISC as the block is placed now. */
   let base = 0;
   let isOpen = false;
+  let smbus: Smbus;
+  let placeSmbus: (base: number | undefined) => void = () => {};
+  let smbusBase = 0;
+  let isSmbusOn = false;
 
   function follow(): void {
     place(isOpen && base !== 0 ? base : undefined);
+    placeSmbus(isSmbusOn && smbusBase !== 0 ? smbusBase : undefined);
   }
 
   return {
@@ -54,6 +60,9 @@ export function createAcpiPm(config: AcpiPmConfig): AcpiPmDevice {
         const writeByte = (_offset: number, value: number) => pm.writeSmiCommand(value);
         context.claimPorts(R.SMI_CMD, 1, byteWindow({ readByte: () => 0, writeByte }));
       }
+      smbus = new Smbus(context.clock);
+      const smbusPorts = context.claimMovablePorts(SMBUS_BYTES, byteWindow(smbus));
+      placeSmbus = (at) => (at === undefined ? smbusPorts.remove() : smbusPorts.place(at));
       pciFunction = context.addPciFunction(R.PCI_SLOT, 0, {
         name: "PIIX4 power management",
         vendorId: R.VENDOR_INTEL,
@@ -66,15 +75,21 @@ export function createAcpiPm(config: AcpiPmConfig): AcpiPmDevice {
           { offset: R.INTERRUPT_LINE, size: 1, value: R.SCI_IRQ },
           { offset: R.PMBA, size: 4, value: 0x00000001 },
           { offset: R.DEVACTB, size: 4, value: R.DEVACTB_APMC_EN },
+          { offset: R.SMBBA, size: 4, value: 0x00000001 },
+          { offset: R.SMBREV, size: 1, value: 0 },
         ],
         writable: [
           { offset: R.PMBA, size: 2, mask: R.PMBA_MASK },
           { offset: R.DEVACTB, size: 4, mask: 0x07ffffff },
           { offset: R.PMREGMISC, size: 1, mask: R.PMREGMISC_PMIOSE },
+          { offset: R.SMBBA, size: 2, mask: R.SMBBA_MASK },
+          { offset: R.SMBHSTCFG, size: 1, mask: 0x0f },
         ],
         onConfigWrite() {
           base = pciFunction.readConfig(R.PMBA, 2) & R.PMBA_MASK;
           isOpen = (pciFunction.readConfig(R.PMREGMISC, 1) & R.PMREGMISC_PMIOSE) !== 0;
+          smbusBase = pciFunction.readConfig(R.SMBBA, 2) & R.SMBBA_MASK;
+          isSmbusOn = (pciFunction.readConfig(R.SMBHSTCFG, 1) & R.SMBHSTCFG_EN) !== 0;
           follow();
         },
       });
@@ -82,8 +97,13 @@ export function createAcpiPm(config: AcpiPmConfig): AcpiPmDevice {
     reset() {
       base = 0;
       isOpen = false;
+      smbusBase = 0;
+      isSmbusOn = false;
       pciFunction.writeConfig(R.PMBA, 2, 1);
       pciFunction.writeConfig(R.PMREGMISC, 1, 0);
+      pciFunction.writeConfig(R.SMBBA, 2, 1);
+      pciFunction.writeConfig(R.SMBHSTCFG, 1, 0);
+      smbus.reset();
       follow();
       pm.reset();
     },
@@ -95,12 +115,19 @@ export function createAcpiPm(config: AcpiPmConfig): AcpiPmDevice {
     get isPowerButtonHandled() {
       return pm.isPowerButtonHandled;
     },
-    save: () => ({ kind, version: 1, data: { registers: pm.save(), base, isOpen } }),
+    save: () => ({
+      kind,
+      version: 2,
+      data: { registers: pm.save(), base, isOpen, smbus: smbus.save(), smbusBase, isSmbusOn },
+    }),
     load(leaf) {
-      const state = StateReader.open(leaf, kind, 1);
+      const state = StateReader.open(leaf, kind, 2);
       pm.load(state.child("registers"));
       base = state.integer("base", 0, 0xffff) & R.PMBA_MASK;
       isOpen = state.boolean("isOpen");
+      smbus.load(state.child("smbus"));
+      smbusBase = state.integer("smbusBase", 0, 0xffff) & R.SMBBA_MASK;
+      isSmbusOn = state.boolean("isSmbusOn");
       state.end();
       follow();
     },

@@ -19,6 +19,11 @@ export const DEVACTB = 0x58;
 export const DEVACTB_APMC_EN = 0x02000000;
 export const PMREGMISC = 0x80;
 export const PMREGMISC_PMIOSE = 0x01;
+export const SMBBA = 0x90;
+export const SMBBA_MASK = 0xfff0;
+export const SMBHSTCFG = 0xd2;
+export const SMBHSTCFG_EN = 0x01;
+export const SMBREV = 0xd6;
 
 export const PM_BLOCK_BYTES = 0x60;
 export const PM1_STS = 0x00;

@@ -154,7 +154,15 @@ function isaBridge(spec: MachineSpec): Aml {
     isaDevice("PS2K", "PNP0303", ioPorts(0x60, 1), ioPorts(0x64, 1), isaIrq(1)),
     isaDevice("PS2M", "PNP0F03", isaIrq(12)),
     // Power management, the SMI port, the firmware's own ports.
-    isaDevice("MBRD", "PNP0C02", ioPorts(0x4000, 0x60), ioPorts(0x442e, 2), ioPorts(0xe4, 1), ioPorts(0x1d4, 12)),
+    isaDevice(
+      "MBRD",
+      "PNP0C02",
+      ioPorts(0x4000, 0x60),
+      ioPorts(0x4100, 0x10),
+      ioPorts(0x442e, 2),
+      ioPorts(0xe4, 1),
+      ioPorts(0x1d4, 12),
+    ),
   ];
   if ((spec.floppy?.drives.length ?? 0) > 0)
     devices.push(isaDevice("FDC0", "PNP0700", ioPorts(0x3f0, 6), ioPorts(0x3f7, 1), isaIrq(6), dma(2)));

@@ -35,6 +35,11 @@ const IDE_CHANNEL_ENABLED = 0x8000;
 const PM_BASE = 0x40;
 const PM_IO = 0x4000;
 const PM_MISC = 0x80;
+const SMBUS_BASE = 0x90;
+const SMBUS_IO = 0x4100;
+const SMBUS_CONFIG = 0xd2;
+/** On, and IRQ 9 for its interrupts. */
+const SMBUS_ON = 0x09;
 const ELCR1 = 0x4d0;
 const ELCR2 = 0x4d1;
 export const SCI_IRQ = 9;
@@ -92,6 +97,8 @@ export function initialisePci(ports: PortAccess, say: (line: string) => void): v
     if (id === PIIX4_PM) {
       pci.write(slot, fn, PM_BASE, 4, PM_IO | 1);
       pci.write(slot, fn, PM_MISC, 1, 1);
+      pci.write(slot, fn, SMBUS_BASE, 4, SMBUS_IO | 1);
+      pci.write(slot, fn, SMBUS_CONFIG, 1, SMBUS_ON);
     }
     if (PIIX_IDE.has(id)) {
       for (const channel of [0, 2]) pci.write(slot, fn, IDE_TIMING + channel, 2, IDE_CHANNEL_ENABLED);
