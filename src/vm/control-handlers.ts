@@ -1,5 +1,5 @@
 /** What a VM process does for each control request. Parameters are checked here: they come from outside. */
-import { writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { ControlError } from "../control/client.ts";
@@ -130,9 +130,12 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       if (path === undefined) return { png: Buffer.from(png).toString("base64") };
       if (typeof path !== "string" || !isAbsolute(path))
         throw new ControlError("a screenshot goes to an absolute path", "E_INVALIDARG");
+      const beside = `${path}.${process.pid}.new`;
       try {
-        writeFileSync(path, png);
+        writeFileSync(beside, png);
+        renameSync(beside, path);
       } catch (error) {
+        rmSync(beside, { force: true });
         const { code } = error as NodeJS.ErrnoException;
         throw new ControlError(`cannot write '${path}' (${code})`, "VBOX_E_FILE_ERROR");
       }
