@@ -35,7 +35,6 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const { spec, ide, floppies } = describeRunMachine(options);
   const startMs = performance.now();
   if (options.display.kind === "png") refuseUnwritable(options.display.path);
-  if (options.audioFile !== undefined) refuseUnwritable(options.audioFile);
   const logFile = options.logFile === undefined ? undefined : openOutput(options.logFile);
   const uart = options.hasSerial ? new UartHost(say) : undefined;
   plugSerial(uart, options.serial);
