@@ -204,7 +204,8 @@ export class Shadow {
     const at = this.#firstDifference(siteExit !== 0);
     if (at >= 0) this.#differ(count, `state at ${(L.STATE + at * 4).toString(16)}`);
     if (this.#state.eflags !== flags) this.#differ(count, "flags");
-    const address = this.#regionLog.firstDifference(this.#ownLog);
+    // Of the instruction that it left for, a region may have done some stores: they are done again, and are the same ones.
+    const address = this.#regionLog.firstDifference(this.#ownLog, siteExit !== 0);
     if (address >= 0) this.#differ(count, `memory at ${address.toString(16)}`);
     i32[REGION_EXIT >> 2] = siteExit;
     this.statistics.runs++;

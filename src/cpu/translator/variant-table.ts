@@ -60,6 +60,8 @@ function traitsOf(variant: Variant): Traits {
       found.isPlain &&
       instruction.isFlat &&
       row.options.unit !== "fxsave" &&
+      // It reads the frames between its stores: a region that left in the middle would do it again from what it has changed.
+      row.mnemonic !== "enter" &&
       instruction.operands.every((o) => o.kind !== "debug"),
     changesFlagsConditionally: found.conditionalFlags,
     readsFlags: found.readsFlags || found.conditionalFlags,

@@ -1,5 +1,8 @@
 /** Stores to memory in their order, with what stood there before: to undo them, and to compare them with others'. */
 
+/** Stores of one instruction. */
+const MOST_STORES = 64;
+
 export class WriteLog {
   readonly #u8: Uint8Array;
   #places = new Uint32Array(3 * 1024);
@@ -49,33 +52,38 @@ export class WriteLog {
 
   /**
    * After `undo` of this log and new stores that `other` has noted: the first host address at which memory is not what it was after
-   * the stores of this log, or -1.
+   * the stores of this log, or -1. `mayEndBehind`: this log may have some stores more at its end, which do not count.
    */
-  firstDifference(other: WriteLog): number {
+  firstDifference(other: WriteLog, mayEndBehind = false): number {
     const places = this.#places;
-    for (let n = 0; n < this.count; n++) {
+    const matched = mayEndBehind ? this.#matched(other) : -1;
+    const count = matched >= 0 && this.count - matched <= MOST_STORES ? matched : this.count;
+    for (let n = 0; n < count; n++) {
       const [address, length, at] = [places[n * 3], places[n * 3 + 1], places[n * 3 + 2]];
       for (let i = 0; i < length; i++) if (this.#after[at + i] !== this.#u8[address + i]) return address + i;
     }
-    return this.#isFollowedBy(other) ? -1 : this.#firstOutside(other);
+    return this.#matched(other) >= 0 ? -1 : this.#firstOutside(other);
   }
 
-  /** Whether the other log's stores go through the same bytes in the same order, cut otherwise perhaps. */
-  #isFollowedBy(other: WriteLog): boolean {
+  /**
+   * Whether the other log's stores go through the same bytes in the same order, cut otherwise perhaps: how many of this log's there
+   * are up to where the other ends; else -1.
+   */
+  #matched(other: WriteLog): number {
     let n = 0;
     let done = 0;
     for (let m = 0; m < other.count; m++) {
       const address = other.#places[m * 3];
       const length = other.#places[m * 3 + 1];
-      if (n === this.count || address !== this.#places[n * 3] + done) return false;
+      if (n === this.count || address !== this.#places[n * 3] + done) return -1;
       done += length;
-      if (done > this.#places[n * 3 + 1]) return false;
+      if (done > this.#places[n * 3 + 1]) return -1;
       if (done === this.#places[n * 3 + 1]) {
         n++;
         done = 0;
       }
     }
-    return true;
+    return done === 0 ? n : -1;
   }
 
   /** A byte that the other log alone has changed. */
