@@ -8,6 +8,7 @@ MASTER equ 0x60
 SLAVE  equ 0x70
 DATA_AT equ FREE                 ; sectors
 PRD     equ FREE + 0x100000
+%include "ide.inc"
 
 main:
     call set_up
@@ -19,137 +20,6 @@ main:
     call errors
     call bus_master
     call packets
-    ret
-
-base: dd 0x1f0
-control: dd 0x3f6
-irqs: dd 0
-
-%macro ON_DISK 0
-    mov dword [base], 0x1f0
-    mov dword [control], 0x3f6
-%endmacro
-%macro ON_DISC 0
-    mov dword [base], 0x170
-    mov dword [control], 0x376
-    PUT 6, 0xa0
-%endmacro
-; Register 1–7 of the channel := value.
-%macro PUT 2
-    mov edx, [base]
-    add edx, %1
-    mov al, %2
-    out dx, al
-%endmacro
-%macro GET 1
-    mov edx, [base]
-    add edx, %1
-    in al, dx
-%endmacro
-%macro TELL_REGISTER 1
-    GET %1
-    TELL
-%endmacro
-
-took:
-    push eax
-    push edx
-    inc dword [irqs]
-    ; The drive lets go when its status is read: that is the program's business; the line's edge is what counts.
-    mov al, 0x20
-    out 0xa0, al
-    out 0x20, al
-    pop edx
-    pop eax
-    iretd
-
-set_up:
-    OUTB 0x20, 0x11
-    OUTB 0x21, MASTER
-    OUTB 0x21, 4
-    OUTB 0x21, 1
-    OUTB 0xa0, 0x11
-    OUTB 0xa1, SLAVE
-    OUTB 0xa1, 2
-    OUTB 0xa1, 1
-    OUTB 0x21, 0xfb
-    OUTB 0xa1, 0x3f
-    GATE IDT + (SLAVE + 6) * 8, CODE0, took, 0x8e, 0
-    GATE IDT + (SLAVE + 7) * 8, CODE0, took, 0x8e, 0
-    ON_DISC
-    call reset
-    ON_DISK
-    call reset
-    ret
-
-; Lets interrupts in for a moment.
-open:
-    push ecx
-    push eax
-    sti
-    mov ecx, 30
-.wait:
-    in al, 0x61
-    loop .wait
-    cli
-    pop eax
-    pop ecx
-    ret
-
-; Until BSY is clear, by the alternate status; interrupts come in meanwhile.
-ready:
-    push ecx
-    push edx
-    mov ecx, 2000000
-.wait:
-    call open
-    mov edx, [control]
-    in al, dx
-    test al, 0x80
-    jz .done
-    loop .wait
-.done:
-    call open
-    pop edx
-    pop ecx
-    ret
-
-reset:
-    mov edx, [control]
-    mov al, 4
-    out dx, al
-    call open
-    mov al, 0
-    out dx, al
-    call ready
-    PUT 6, 0xa0
-    GET 7
-    ret
-
-; Status and error.
-tell_status:
-    push eax
-    push edx
-    TELL_REGISTER 7
-    TELL_REGISTER 1
-    pop edx
-    pop eax
-    ret
-; Interrupts since the last time.
-tell_irqs:
-    push eax
-    SAYS " irqs"
-    mov al, [irqs]
-    TELL
-    mov dword [irqs], 0
-    pop eax
-    ret
-
-tell_signature:
-    TELL_REGISTER 2
-    TELL_REGISTER 3
-    TELL_REGISTER 4
-    TELL_REGISTER 5
     ret
 
 ; EAX: LBA, CL: count, AH destroyed; device 0.
@@ -651,115 +521,6 @@ start_dma:
     TELL
     ret
 
-; ---- packet commands -------------------------------------------------------------------------------------------------
-
-cdb: times 12 db 0
-limit: dd 0xfffe
-phases: dd 0
-
-%macro CDB 1-12
-    mov edi, cdb
-    mov ecx, 3
-    xor eax, eax
-    rep stosd
-  %assign at 0
-  %rep %0
-    mov byte [cdb + at], %1
-    %assign at at + 1
-    %rotate 1
-  %endrep
-%endmacro
-
-; The packet to the drive; data to DATA_AT. Tells for each phase interrupt reason and byte count, then status and error.
-send_packet:
-    mov dword [irqs], 0
-    PUT 6, 0xa0
-    PUT 1, 0
-    PUT 4, [limit]
-    PUT 5, [limit + 1]
-    PUT 7, 0xa0
-    call ready
-    TELL_REGISTER 2
-    mov esi, cdb
-    mov ecx, 6
-    mov edx, [base]
-    rep outsw
-    mov edi, DATA_AT
-    mov dword [phases], 0
-.phase:
-    call ready
-    GET 7
-    test al, 8
-    jz .done
-    inc dword [phases]
-    cmp dword [phases], 12
-    ja .done
-    mov al, ','
-    call say_char
-    TELL_REGISTER 2
-    GET 5
-    mov ah, al
-    GET 4
-    movzx ecx, ax
-    SAYS " "
-    HEX 4, ecx
-    inc ecx
-    shr ecx, 1
-    mov edx, [base]
-    rep insw
-    jmp .phase
-.done:
-    mov al, ','
-    call say_char
-    TELL_REGISTER 2
-    GET 7
-    and al, 0x89
-    TELL
-    TELL_REGISTER 1
-    ret
-; Key, code and qualifier.
-sense:
-    CDB 0x03, 0, 0, 0, 18
-    call silent_packet
-    SAYS " sense"
-    mov al, [DATA_AT + 2]
-    and al, 15
-    TELL
-    mov al, [DATA_AT + 12]
-    TELL
-    mov al, [DATA_AT + 13]
-    TELL
-    ret
-silent_packet:
-    PUT 6, 0xa0
-    PUT 1, 0
-    PUT 4, 0xfe
-    PUT 5, 0xff
-    PUT 7, 0xa0
-    call ready
-    mov esi, cdb
-    mov ecx, 6
-    mov edx, [base]
-    rep outsw
-    mov edi, DATA_AT
-.phase:
-    call ready
-    GET 7
-    test al, 8
-    jz .done
-    GET 5
-    mov ah, al
-    GET 4
-    movzx ecx, ax
-    inc ecx
-    shr ecx, 1
-    mov edx, [base]
-    rep insw
-    jmp .phase
-.done:
-    mov dword [irqs], 0
-    ret
-
 packets:
     ON_DISC
     ; Whatever a start leaves behind.
@@ -884,8 +645,5 @@ packets:
     call send_packet
     LINE
     ret
-sense_quietly:
-    CDB 0x03, 0, 0, 0, 18
-    jmp silent_packet
 
 IMAGE_SECTORS equ ($ - $$ + 511) / 512
