@@ -1,7 +1,7 @@
 /**
  * Debian's network installer for i386 as an installation CD.
  *
- *   node scripts/media/debian-netboot.ts [--refresh]
+ *   node scripts/media/debian-netboot.ts [--gtk] [--refresh]
  *
  * prints the folder that holds `debian-12-netboot-i386.iso`, its `vmlinuz` and `initrd.gz` (for direct kernel boot) and
  * `versions.json`. Kernel and initrd come from Debian package debian-installer-12-netboot-i386, isolinux from Debian
@@ -12,7 +12,8 @@
  *   install  the same as Debian's own CD starts it: VESA frame buffer 800×600
  *   serial   the installer on ttyS0, 115200 8n1
  *
- * The installer needs 512 MB of memory.
+ * The installer needs 512 MB of memory. With --gtk it is the graphical one, which needs 1 GB and a VESA frame buffer: its CD
+ * has `graphical` (800×600, the default) and `large` (1024×768).
  */
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +24,12 @@ import { cachedProduct, runScript } from "./cache.ts";
 
 export const debianNetbootIso = "debian-12-netboot-i386.iso";
 
-const configuration = `serial 0 115200
+/** Of the two installers: a text menu, and windows drawn by an X server. */
+const flavours = {
+  text: {
+    product: "debian-netboot-i386",
+    folder: "text/debian-installer/i386",
+    configuration: `serial 0 115200
 prompt 1
 timeout 30
 default text
@@ -37,26 +43,51 @@ label install
 label serial
   kernel vmlinuz
   append initrd=initrd.gz console=ttyS0,115200n8 ---
-`;
-
-const bootText = `Debian 12 network installer (i386)
+`,
+    bootText: `Debian 12 network installer (i386)
   text     text screen (default)
   install  frame buffer
   serial   first serial port
-`;
+`,
+  },
+  gtk: {
+    product: "debian-netboot-gtk-i386",
+    folder: "gtk/debian-installer/i386",
+    configuration: `prompt 1
+timeout 10
+default graphical
+display boot.txt
+label graphical
+  kernel vmlinuz
+  append initrd=initrd.gz vga=788 --- quiet
+label large
+  kernel vmlinuz
+  append initrd=initrd.gz vga=791 --- quiet
+`,
+    bootText: `Debian 12 graphical network installer (i386)
+  graphical  800x600 (default)
+  large      1024x768
+`,
+  },
+} as const;
 
 /** Makes (or finds) the CD and returns the folder with the files named above. */
-export async function debianNetboot(options: { readonly refresh?: boolean } = {}): Promise<string> {
+export async function debianNetboot(
+  options: { readonly flavour?: keyof typeof flavours; readonly refresh?: boolean } = {},
+): Promise<string> {
+  const { flavour = "text", refresh } = options;
+  const { product, configuration, bootText } = flavours[flavour];
   const recipe = JSON.stringify({ configuration, bootText });
-  return cachedProduct("debian-netboot-i386", recipe, buildNetboot, options.refresh);
+  return cachedProduct(product, recipe, (scratch) => buildNetboot(scratch, flavour), refresh);
 }
 
-function buildNetboot(scratch: string): Record<string, string> {
+function buildNetboot(scratch: string, flavour: keyof typeof flavours): Record<string, string> {
+  const { folder, configuration, bootText } = flavours[flavour];
   const apt = new PrivateApt("i386");
   const packages = apt.download(["debian-installer-12-netboot-i386", "isolinux", "syslinux-common"]);
   const unpacked = join(scratch, "unpacked");
   for (const debianPackage of packages) unpackDeb(debianPackage, unpacked);
-  const installer = join(unpacked, "usr/lib/debian-installer/images/12/i386/text/debian-installer/i386");
+  const installer = join(unpacked, "usr/lib/debian-installer/images/12/i386", folder);
   copyFileSync(join(installer, "linux"), join(scratch, "vmlinuz"));
   copyFileSync(join(installer, "initrd.gz"), join(scratch, "initrd.gz"));
   writeIso(join(scratch, debianNetbootIso), {
@@ -77,7 +108,9 @@ function buildNetboot(scratch: string): Record<string, string> {
 
 if (import.meta.main) {
   await runScript(async () => {
-    const { values } = parseArgs({ options: { refresh: { type: "boolean", default: false } } });
-    console.log(await debianNetboot({ refresh: values.refresh }));
+    const { values } = parseArgs({
+      options: { gtk: { type: "boolean", default: false }, refresh: { type: "boolean", default: false } },
+    });
+    console.log(await debianNetboot({ flavour: values.gtk ? "gtk" : "text", refresh: values.refresh }));
   });
 }

@@ -1,56 +1,27 @@
 /** The web console as a person has it: a browser opens the address that startvm prints. */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, readFileSync, statSync } from "node:fs";
 import { request } from "node:http";
-import { join, resolve } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { debianNetboot, debianNetbootIso } from "../../scripts/media/debian-netboot.ts";
 import { connectToMachine } from "../../src/control/client.ts";
 import { socketPathOf } from "../../src/control/socket-path.ts";
 import { Sandbox } from "../cli/sandbox.ts";
+import { addressIn, launchBrowser, openPage, pictures, shown } from "./browser.ts";
 import { ConsoleGuest, readPng, until } from "./console-guest.ts";
 
-const pictures = resolve(import.meta.dirname, "../../build/pictures");
-const executablePath = "/usr/bin/chromium";
 let browser: Browser;
 
 beforeAll(async () => {
-  for (const [program, name] of [
-    ["nasm", "nasm"],
-    ["chromium", "chromium"],
-  ])
-    if (spawnSync("which", [program]).status !== 0) throw new Error(`${program} is missing: apt-get install ${name}`);
-  mkdirSync(pictures, { recursive: true });
-  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  if (spawnSync("which", ["nasm"]).status !== 0) throw new Error("nasm is missing: apt-get install nasm");
+  browser = await launchBrowser();
 });
 afterAll(() => browser?.close());
 
-const addressIn = (text: string) => /http:\/\/127\.0\.0\.1:[0-9]+\/[A-Za-z0-9_-]{43}\//.exec(text)?.[0] ?? "";
-
-async function open(url: string, size = { width: 1000, height: 700 }): Promise<Page> {
-  const context = await browser.newContext({ viewport: size, hasTouch: size.width < 500 });
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => {
-    // A machine that is switched off, or refuses something, is no mistake of the page's.
-    const isNetwork = /^Failed to load resource|^WebSocket connection|^Failed when connecting/.test(message.text());
-    if (message.type() === "error" && !isNetwork) errors.push(message.text());
-  });
-  onTestFinished(() => expect(errors).toEqual([]));
-  await page.goto(url);
-  await page.waitForSelector("body[data-connected]");
-  return page;
-}
-
-/** The pixels that the page shows, in the machine's own resolution. */
-async function shown(page: Page): Promise<{ width: number; height: number; rgb: Uint8Array }> {
-  const url = await page.evaluate("document.querySelector('#screen canvas').toDataURL('image/png')");
-  return readPng(Buffer.from(String(url).split(",")[1], "base64"));
-}
+const open = (url: string, size?: { width: number; height: number }): Promise<Page> => openPage(browser, url, size);
 
 test("the page shows the machine's picture to the pixel, types, and its buttons work", async () => {
   const guest = new ConsoleGuest();
