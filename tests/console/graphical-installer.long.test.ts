@@ -8,7 +8,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, onTestFinished, test } from "vitest";
 import { debianNetboot, debianNetbootIso } from "../../scripts/media/debian-netboot.ts";
 import { Sandbox } from "../cli/sandbox.ts";
 import { addressIn, clickPixel, launchBrowser, openPage, pictures, shown } from "./browser.ts";
