@@ -1,7 +1,9 @@
-/** What time of day the guest's BIOS tells: UTC or the host's local time, and the offset of the settings. */
-import { existsSync, readFileSync } from "node:fs";
+/** The guest's clock: UTC or the host's local time, the offset of the settings, and how long what the guest stored there lives. */
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { Assembler } from "../../src/firmware/assembler/assembler.ts";
+import { AL, AX, DS, DX, SP, SS } from "../../src/firmware/assembler/operands.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** Sends century, year, month, day (INT 1Ah, AH=04h) and hour (AH=02h), each a BCD byte, to COM1. */
@@ -85,4 +87,78 @@ test("local time or UTC, moved by the offset of the settings", async () => {
     // The hour may turn in between.
     expect([before, now()], settings.join(" ")).toContain(said);
   }
+});
+
+const KEPT = 0x5a;
+const YEAR = 0x42;
+
+/** Sends the year and a free byte of CMOS, with a text around them; then writes others there and sleeps. */
+function cmosFloppy(): Uint8Array {
+  const a = new Assembler(0x7c00, 0);
+  a.xor(AX, AX);
+  a.mov(DS, AX);
+  a.mov(SS, AX);
+  a.mov(SP, 0x7c00);
+  const address = (index: number) => {
+    a.mov(AL, index);
+    a.out(0x70, AL);
+  };
+  for (const index of [0x09, KEPT]) {
+    address(index);
+    a.in(AL, 0x71);
+    a.push(AX);
+    a.mov(DX, 0x3fd);
+    a.label(`busy ${index}`);
+    a.in(AL, DX);
+    a.test(AL, 0x20);
+    a.j("z", `busy ${index}`);
+    a.pop(AX);
+    a.mov(DX, 0x3f8);
+    a.out(DX, AL);
+  }
+  for (const index of [0x09, KEPT]) {
+    address(index);
+    a.mov(AL, YEAR);
+    a.out(0x71, AL);
+  }
+  a.label("rest");
+  a.hlt();
+  a.jmp("rest");
+  const image = new Uint8Array(1_474_560);
+  image.set(a.finish());
+  image.set([0x55, 0xaa], 510);
+  return image;
+}
+
+test("what the guest sets in clock and CMOS lives on in a reset; a start is the host's time and a fresh CMOS", async () => {
+  const box = new Sandbox();
+  box.ok("createvm", "--name", "vm", "--register");
+  const file = box.path("cmos");
+  box.ok("modifyvm", "vm", "--memory", "16", "--nic1", "none", "--uart1", "0x3f8", "4", "--uart-mode1", "file", file);
+  box.ok("storagectl", "vm", "--name", "Floppy", "--add", "floppy");
+  box.write("cmos.img", cmosFloppy());
+  const place = ["--storagectl", "Floppy", "--port", "0", "--device", "0", "--type", "fdd"];
+  box.ok("storageattach", "vm", ...place, "--medium", "cmos.img");
+  onTestFinished(() => {
+    box.anneau("controlvm", "vm", "poweroff");
+  });
+  let seen = 0;
+  const next = async (): Promise<readonly number[]> => {
+    for (let waitedMs = 0; !existsSync(file) || readFileSync(file).length < seen + 2; waitedMs += 50) {
+      if (waitedMs > 60_000) throw new Error("the guest says nothing");
+      await sleep(50);
+    }
+    seen += 2;
+    return [...readFileSync(file).subarray(seen - 2, seen)];
+  };
+  const year = () => Number.parseInt(String(new Date().getUTCFullYear() % 100), 16);
+  box.ok("startvm", "vm", "--type", "headless");
+  expect(await next()).toEqual([year(), 0]);
+  box.ok("controlvm", "vm", "reset");
+  expect(await next()).toEqual([YEAR, YEAR]);
+  box.ok("controlvm", "vm", "poweroff");
+  seen = 0;
+  rmSync(file);
+  box.ok("startvm", "vm", "--type", "headless");
+  expect(await next()).toEqual([year(), 0]);
 });

@@ -112,7 +112,7 @@ describe("ACPI tables", () => {
       expect(said).not.toMatch(/error|warning|invalid/i);
     }
     const file = dsdtFile(full);
-    run("iasl", "-d", file);
+    expect(run("iasl", "-d", file)).not.toMatch(/error|warning|invalid/i);
     const said = run("iasl", "-p", "again", "dsdt.dsl");
     expect(said).toContain("0 Errors");
     // Only the Processor keyword, which Windows before ACPI 6 needs.
@@ -146,9 +146,8 @@ describe("ACPI tables", () => {
   it("have link devices with every method, working", () => {
     const file = dsdtFile(full);
     for (const link of ["LNKA", "LNKB", "LNKC", "LNKD"]) {
-      const names = run("acpiexec", "-b", `namespace \\_SB.${link}`, file);
-      for (const method of ["_HID", "_UID", "_STA", "_PRS", "_CRS", "_SRS", "_DIS"]) expect(names).toContain(method);
       const commands = [
+        `namespace \\_SB.${link}`,
         `execute \\_SB.${link}._DIS`,
         `execute \\_SB.${link}._STA`,
         `execute \\_SB.${link}._SRS (23 00 08 18 79 00)`,
@@ -156,6 +155,8 @@ describe("ACPI tables", () => {
         `execute \\_SB.${link}._STA`,
       ];
       const said = run("acpiexec", "-b", commands.join(";"), file);
+      for (const method of ["_HID", "_UID", "_STA", "_PRS", "_CRS", "_SRS", "_DIS"])
+        expect(said).toContain(` ${method} `);
       const states = [...said.matchAll(/\[Integer\] = ([0-9A-F]+)/g)].map((match) => Number.parseInt(match[1], 16));
       expect(states).toEqual([0x09, 0x0b]);
       // IRQ 11: bit 3 of the high byte.

@@ -1,7 +1,8 @@
 /**
  * Debian's kernel with every driver that this machine's devices want: each binds to its device, and none complains about
- * something that it does not complain about under QEMU's machine with the same kinds of devices.
+ * something that it does not complain about under QEMU's machine with the same kinds of devices, not even after a sleep.
  */
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { complaintsUnderQemu, LinuxShell } from "./linux-shell.ts";
 const modules = [
   ...["ata_piix", "sd_mod", "sr_mod", "floppy", "parport_pc", "lp", "i2c_piix4", "psmouse", "evdev", "pcspkr"],
   ...["pcnet32", "e1000", "virtio_pci", "virtio_net", "ohci_pci", "usbhid", "hid_generic", "snd_intel8x0"],
+  "button",
 ];
 /** Linux asks for none of these by itself. */
 const legacy = "for m in floppy parport_pc lp psmouse pcspkr; do modprobe $m; done; sleep 2";
@@ -104,6 +106,22 @@ test("drivers of every device bind and log no complaint that QEMU's guest has no
   expect(guest.shell("echo printed by Linux > /dev/lp0; echo $?")).toBe("0\n");
   expect(printer.paper).toBe("printed by Linux\n");
   expect(guest.interrupts().get("7")!.count).toBeGreaterThanOrEqual(printer.paper.length);
+  // Suspended to idle, every driver puts its device to sleep; the sleep button wakes them up.
+  const { clock } = guest.pc.machine;
+  const from = guest.pc.serial.text.length;
+  const startNs = clock.lastNs;
+  guest.begin("echo freeze > /sys/power/state; echo wo''ke");
+  guest.pc.runUntil(() => clock.lastNs > startNs + 5e9, 2_000_000_000);
+  expect(guest.pc.serial.text.slice(from)).not.toContain("woke");
+  guest.pc.machine.front.sleepButton!();
+  expect(guest.pc.runUntilSerial("woke", 2_000_000_000, from)).toBe(true);
+  expect(guest.shell("dmesg | grep -c 'PM: suspend exit'; cat /sys/firmware/acpi/interrupts/ff_slp_btn")).toMatch(
+    /^1\n +1 /,
+  );
+  expect(guest.shell("md5sum < /dev/sda")).toContain(createHash("md5").update(disk).digest("hex"));
+  expect(guest.shell("ifconfig eth1 10.0.0.1 netmask 255.255.255.0 up; ping -c 3 -W 2 10.0.0.2")).toContain(
+    "3 packets received",
+  );
   const theirs = await qemu;
   const unexplained = guest.complaints.filter(
     (text) => !theirs.includes(text) && !explained.some((why) => why.test(text)),

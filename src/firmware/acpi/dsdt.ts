@@ -147,21 +147,24 @@ function isaBridge(spec: MachineSpec): Aml {
   const devices = [
     isaDevice("PIC", "PNP0000", ioPorts(0x20, 2), ioPorts(0xa0, 2), ioPorts(0x4d0, 2), isaIrq(2)),
     isaDevice("TIMR", "PNP0100", ioPorts(0x40, 4), isaIrq(0)),
-    isaDevice("RTC", "PNP0B00", ioPorts(0x70, 2), isaIrq(8)),
+    isaDevice("RTC", "PNP0B00", ioPorts(0x70, 4), isaIrq(8)),
     isaDevice("DMAC", "PNP0200", ioPorts(0x00, 16), ioPorts(0x80, 16), ioPorts(0xc0, 32), dma(4, 16)),
     isaDevice("SPKR", "PNP0800", ioPorts(0x61, 1)),
     isaDevice("COPR", "PNP0C04", ioPorts(0xf0, 16), isaIrq(13)),
     isaDevice("PS2K", "PNP0303", ioPorts(0x60, 1), ioPorts(0x64, 1), isaIrq(1)),
     isaDevice("PS2M", "PNP0F03", isaIrq(12)),
-    // Power management, the SMI port, the firmware's own ports.
+    // Power management, the SMI port, system control port A, APM's ports, the firmware's own.
     isaDevice(
       "MBRD",
       "PNP0C02",
       ioPorts(0x4000, 0x60),
       ioPorts(0x4100, 0x10),
-      ioPorts(0x442e, 2),
+      ioPorts(0x442e, 1),
+      ioPorts(0x92, 1),
+      ioPorts(0xb2, 2),
       ioPorts(0xe4, 1),
-      ioPorts(0x1d4, 12),
+      ioPorts(0x1d4, 1),
+      ioPorts(0x1d8, 8),
     ),
   ];
   if ((spec.floppy?.drives.length ?? 0) > 0)
@@ -172,7 +175,7 @@ function isaBridge(spec: MachineSpec): Aml {
   });
   spec.parallels.forEach((port, i) => {
     if (port.enabled)
-      devices.push(numberedDevice(`LPT${i + 1}`, "PNP0400", i + 1, ioPorts(port.ioBase, 8), isaIrq(port.irq)));
+      devices.push(numberedDevice(`LPT${i + 1}`, "PNP0400", i + 1, ioPorts(port.ioBase, 4), isaIrq(port.irq)));
   });
   if (spec.hpet)
     devices.push(isaDevice("HPET", "PNP0103", isaIrq(0), isaIrq(8), fixedMemory(0xfed00000, 0x400, false)));
