@@ -73,6 +73,59 @@ test("an idle guest gets the time that was lost at once, and long absences are n
   expect(source.elapsedNs()).toBeGreaterThan(9_900_000_000);
 });
 
+test("an hour of work, rest, absences, pauses and loaded states: never 50 ms from the host's time without the pauses", () => {
+  const random = seededRandom(11);
+  const host = { nowNs: 0, work: 0 };
+  const create = () =>
+    new HostTimeSource(
+      () => host.nowNs,
+      () => host.work,
+    );
+  let source = create();
+  let clock = new MachineClock(source);
+  source.start();
+  let pausedNs = 0;
+  let worst = 0;
+  let last = 0;
+  while (host.nowNs - pausedNs < 3_600e9) {
+    // Mostly turns of 100 µs; sometimes the host is away for up to 200 ms, or the guest is idle.
+    const kind = random(100);
+    if (kind < 60) {
+      host.nowNs += 100_000;
+      host.work += 5_000;
+    } else if (kind < 63) host.nowNs += random(200_000_000);
+    else if (kind < 98) {
+      host.nowNs += random(4_000_000);
+      source.settle();
+    } else if (kind === 98) {
+      source.stop();
+      const away = random(30_000) * 1e6;
+      host.nowNs += away;
+      pausedNs += away;
+      source.start();
+    } else {
+      source.stop();
+      const savedNs = clock.lastNs;
+      const away = random(30_000) * 1e6;
+      host.nowNs += away;
+      pausedNs += away;
+      source = create();
+      source.setElapsed(savedNs);
+      clock = new MachineClock(source);
+      clock.setLast(savedNs);
+      source.start();
+    }
+    const now = clock.nowNs();
+    if (now <= last) throw new Error(`${now} after ${last}`);
+    last = now;
+    worst = Math.max(worst, Math.abs(now - (host.nowNs - pausedNs)));
+  }
+  expect(worst).toBeLessThanOrEqual(50_000_000 + 1_000);
+  // What is owed at the end is 14 ppm of an hour at most.
+  source.stop();
+  expect(Math.abs(clock.lastNs - (host.nowNs - pausedNs))).toBeLessThan(1_000);
+});
+
 test("timers fire in order of deadline, ties in order of arming, and can be re-armed and cancelled", () => {
   const { clock } = createClock();
   const fired: string[] = [];

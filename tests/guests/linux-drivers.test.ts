@@ -106,8 +106,21 @@ test("drivers of every device bind and log no complaint that QEMU's guest has no
   expect(guest.shell("echo printed by Linux > /dev/lp0; echo $?")).toBe("0\n");
   expect(printer.paper).toBe("printed by Linux\n");
   expect(guest.interrupts().get("7")!.count).toBeGreaterThanOrEqual(printer.paper.length);
-  // Suspended to idle, every driver puts its device to sleep; the sleep button wakes them up.
+  // A thousand movements in a second: what arrives adds up, whatever the rate that Linux has set.
   const { clock } = guest.pc.machine;
+  guest.shell(
+    "n=$(grep -A 4 ImExPS/2 /proc/bus/input/devices | grep -o 'event[0-9]*'); cat /dev/input/$n > /tmp/moves & sleep 0.1",
+  );
+  for (let i = 0; i < 1000; i++) {
+    guest.pc.machine.front.pointer!.putRelative(3, -2, 0, i % 100 === 50 ? 1 : 0);
+    const endNs = clock.lastNs + 1e6;
+    guest.pc.runUntil(() => clock.lastNs >= endNs);
+  }
+  const sums = '{ sum[$5 " " $6] += $7 } END { print sum["2 0"], sum["2 1"], sum["1 272"] }';
+  expect(guest.shell(`sleep 0.2; kill %1; hexdump -v -e '8/2 "%d " "\\n"' /tmp/moves | awk '${sums}'`)).toMatch(
+    /^3000 -2000 10$/m,
+  );
+  // Suspended to idle, every driver puts its device to sleep; the sleep button wakes them up.
   const from = guest.pc.serial.text.length;
   const startNs = clock.lastNs;
   guest.begin("echo freeze > /sys/power/state; echo wo''ke");

@@ -84,6 +84,13 @@ export async function checkInterrupts(one: InterruptCase, engine: Engine): Promi
   expect(before.get("ERR")!.count).toBe(0);
   expect(before.get("SPU")!.count).toBe(0);
 
+  // The time-stamp counter by the 8254, then by HPET or PM timer.
+  const rates = [...guest.shell("dmesg | grep 'tsc: .*MHz'").matchAll(/([\d.]+) MHz/g)].map((match) =>
+    Number(match[1]),
+  );
+  expect(rates.length).toBeGreaterThan(0);
+  for (const rate of rates) expect(Math.abs(rate - 1000)).toBeLessThan(1);
+
   expect(guest.shell("ping -c 20 -W 2 10.0.0.2")).toContain("20 packets transmitted, 20 packets received");
   const after = guest.interrupts();
   const more = (name: string) => after.get(name)!.count - before.get(name)!.count;
