@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { MemoryMedium, TestPc } from "../../src/machine/testing.ts";
+import { MemoryMedium, TestPc, type TestPcOptions } from "../../src/machine/testing.ts";
 import { elToritoDisc } from "./bios-caller.ts";
 
 const media = resolve(import.meta.dirname, "../../../shared/media");
@@ -24,9 +24,12 @@ function type(pc: TestPc, ...codes: number[]): void {
   }
 }
 
-describe("systems on our firmware", () => {
+describe.each(["interpreter", "translator"] as const)("systems on our firmware, %s", (engine) => {
+  const start = (options: TestPcOptions) =>
+    TestPc.start({ ...options, spec: { cpu: { pae: true, nx: false, engine } } });
+
   it.each(["freedos-1440.img", "freedos-360.img"])("FreeDOS comes to its prompt from the floppy %s", async (name) => {
-    const pc = await TestPc.start({ floppies: [new MemoryMedium(image(name))] });
+    const pc = await start({ floppies: [new MemoryMedium(image(name))] });
     expect(pc.runUntilScreen(/A:\\>$/, 2_000_000_000)).toBe(true);
     // "ver" and Enter.
     type(pc, 0x2f, 0x12, 0x13, 0x1c);
@@ -35,12 +38,12 @@ describe("systems on our firmware", () => {
 
   it("FreeDOS comes to its prompt from a CD that emulates its floppy", async () => {
     const disc = elToritoDisc(image("freedos-1440.img"), 2, 1);
-    const pc = await TestPc.start({ dvds: { "1.0": new MemoryMedium(disc, true) } });
+    const pc = await start({ dvds: { "1.0": new MemoryMedium(disc, true) } });
     expect(pc.runUntilScreen(/A:\\>$/, 2_000_000_000)).toBe(true);
   });
 
   it("a game in mode 13h draws its picture", async () => {
-    const pc = await TestPc.start({ floppies: [new MemoryMedium(image("floppybird.img"))] });
+    const pc = await start({ floppies: [new MemoryMedium(image("floppybird.img"))] });
     const display = pc.machine.front.display!;
     expect(pc.runUntil(() => display.widthPixels === 640, 500_000_000)).toBe(true);
     const colors = () => {
@@ -52,7 +55,7 @@ describe("systems on our firmware", () => {
   });
 
   it("Sanos comes to its shell", async () => {
-    const pc = await TestPc.start({ floppies: [new MemoryMedium(image("sanos-flp.img"))] });
+    const pc = await start({ floppies: [new MemoryMedium(image("sanos-flp.img"))] });
     expect(pc.runUntilScreen(/\/\$$/, 3_000_000_000)).toBe(true);
   });
 });

@@ -19,6 +19,8 @@ beforeAll(async () => {
 });
 const image = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
 
+const engines = ["interpreter", "translator"] as const;
+
 class Person {
   readonly pc: TestPc;
   constructor(pc: TestPc) {
@@ -63,17 +65,14 @@ async function start(options: TestPcOptions, engine: CpuEngine = "interpreter") 
 const memtest = (engine: CpuEngine) =>
   start({ spec: { linux: { kernel: image("memtest86+ia32.bin"), commandLine: "" } } }, engine);
 
-test.each(["interpreter", "translator"] as const)(
-  "memtest86+ goes over all of the memory: no error (%s)",
-  async (engine) => {
-    const person = await memtest(engine);
-    const screen = person.seesInTheEnd(/Pass: +1 +Errors/, 14_000_000_000);
-    expect(screen).toMatch(/Pass: +1 +Errors: 0$/m);
-    expect(screen).toMatch(/Press any key to remove this banner/);
-    // All but the firmware's share.
-    expect(screen).toMatch(/of 7\.\d+MB/);
-  },
-);
+test.each(engines)("memtest86+ goes over all of the memory: no error (%s)", async (engine) => {
+  const person = await memtest(engine);
+  const screen = person.seesInTheEnd(/Pass: +1 +Errors/, 14_000_000_000);
+  expect(screen).toMatch(/Pass: +1 +Errors: 0$/m);
+  expect(screen).toMatch(/Press any key to remove this banner/);
+  // All but the firmware's share.
+  expect(screen).toMatch(/of 7\.\d+MB/);
+});
 
 test("memtest86+ notices memory that forgets", async () => {
   const person = await memtest("translator");
@@ -113,12 +112,18 @@ function diskWithFile(): MemoryMedium {
   return new MemoryMedium(new Uint8Array(readFileSync(path)));
 }
 
-test.each(["floppy", "CD"])("GRUB's rescue %s: its command line reads a file from the disk", async (kind) => {
+test.each([
+  ["floppy", "interpreter"],
+  ["CD", "interpreter"],
+  ["floppy", "translator"],
+  ["CD", "translator"],
+] as const)("GRUB's rescue %s: its command line reads a file from the disk (%s)", async (kind, engine) => {
   const disks = { "0.0": diskWithFile() };
   const person = await start(
     kind === "floppy"
       ? { disks, floppies: [new MemoryMedium(image("grub-rescue-floppy.img"))] }
       : { disks, dvds: { "1.0": new MemoryMedium(image("grub-rescue-cdrom.iso"), true) } },
+    engine,
   );
   person.sees("Press enter to boot the selected OS", 1_000_000_000);
   person.type("c");
@@ -133,8 +138,9 @@ test.each(["floppy", "CD"])("GRUB's rescue %s: its command line reads a file fro
 
 // ---- iPXE --------------------------------------------------------------------------------------------------------------
 
-test("iPXE's CD: Ctrl-B at its invitation gives its prompt", async () => {
-  const person = await start({ spec: { ramMiB: 32 }, dvds: { "1.0": new MemoryMedium(image("ipxe.iso"), true) } });
+test.each(engines)("iPXE's CD: Ctrl-B at its invitation gives its prompt (%s)", async (engine) => {
+  const dvds = { "1.0": new MemoryMedium(image("ipxe.iso"), true) };
+  const person = await start({ spec: { ramMiB: 32 }, dvds }, engine);
   person.sees("Press Ctrl-B for the iPXE command line", 1_000_000_000);
   person.press(0x1d, 0x30, 0xb0, 0x9d);
   person.sees(/^iPXE> *$/m);
