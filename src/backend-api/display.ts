@@ -24,6 +24,19 @@ export interface Scanout {
   readonly phase: number;
 }
 
+/** The picture of a guest's pointer, for cards that leave drawing it to whoever looks. */
+export interface PointerShape {
+  readonly isVisible: boolean;
+  /** At most 256 each. */
+  readonly widthPixels: number;
+  readonly heightPixels: number;
+  /** The pixel that points. */
+  readonly hotX: number;
+  readonly hotY: number;
+  /** width × height × 4, not premultiplied. */
+  readonly rgba: Uint8Array;
+}
+
 export interface DisplaySource {
   /** Size in pixels of what `renderRgba` would give now; 0 × 0 while the screen is off. */
   readonly widthPixels: number;
@@ -36,6 +49,12 @@ export interface DisplaySource {
   textCells(): TextCells | undefined;
   /** See Scanout; taken at this moment. */
   scanout(): Scanout;
+  /** The guest's pointer, if the guest wants it drawn where the person's is; it is in no picture. */
+  readonly pointerShape: PointerShape | undefined;
+  /** Another number for another `pointerShape`. */
+  readonly pointerRevision: number;
+  /** A person wants the screen to have this size. False: the guest has not said that it wants to know. */
+  setModeHint(widthPixels: number, heightPixels: number, bitsPerPixel: number): boolean;
 }
 
 /** Where input from people arrives: implemented by keyboard and pointer devices, called on the machine thread. */

@@ -131,6 +131,20 @@ const verbs: Readonly<Record<string, Verb>> = {
       setVrdeProperty(file, property.slice(0, equals), property.slice(equals + 1)),
     );
   },
+  setvideomodehint: async (client, args, terminal) => {
+    if (args.length < 3 || args.length > 7 || args.length === 6) throw new UsageError("Incorrect number of parameters");
+    const [width, height, bitsPerPixel] = args.map((text) => (/^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN));
+    for (const [i, value] of [width, height, bitsPerPixel].entries())
+      if (Number.isNaN(value)) throw new UsageError(`Invalid argument '${args[i]}'`);
+    if (args[3] !== undefined && args[3] !== "0") throw new CommandError(`There is no display ${args[3]}`);
+    if (args[4] !== undefined && !["yes", "1"].includes(args[4]))
+      throw new CommandError("The only display cannot be disabled");
+    const { isHeard } = await client.request("setvideomodehint", { width, height, bitsPerPixel });
+    if (!isHeard)
+      terminal.warn(
+        "the guest does not ask for mode hints: it needs the graphics controller VBoxSVGA and a driver for it, such as Linux's vboxvideo",
+      );
+  },
   screenshotpng: async (client, args) => {
     if (args.length > 2) throw new UsageError(`Invalid parameter '${args[2]}'`);
     if (args.length === 0) throw new UsageError("Missing argument: screenshotpng FILE [DISPLAY]");
@@ -150,6 +164,7 @@ export const command: Command = {
     "VM keyboardputstring TEXT [TEXT ...]",
     "VM keyboardputfile FILE",
     "VM screenshotpng FILE",
+    "VM setvideomodehint WIDTH HEIGHT BPP [0 [yes [X Y]]]",
     ...networkUsage,
     "VM vrde on|off",
     "VM vrdeport default|PORT[-PORT][,...]",
@@ -197,7 +212,7 @@ function wholeNumber(text: string, min: number, max: number, refusal: (value: st
 
 /** VBoxManage's verbs that are not here. */
 const unavailable =
-  /^(savestate|setlinkstate|nic|nictrace|nictracefile|nicproperty|nicpromisc|natpf|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setvideomodehint|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+  /^(savestate|setlinkstate|nic|nictrace|nictracefile|nicproperty|nicpromisc|natpf|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {

@@ -112,7 +112,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     rtcUseUtc: vbox.get(settings.rtc) === "utc",
     systemTimeOffsetMs: vbox.get(settings.biosTimeOffsetMs),
     bootOrder: bootOrder(vbox) as [BootPosition, BootPosition, BootPosition, BootPosition],
-    graphics: vbox.get(settings.graphics) === "none" ? "none" : "vboxvga",
+    graphics: graphicsOf(vbox),
     ide: ideController && {
       name: ideController.name,
       model: ideController.type === "PIIX3" || ideController.type === "ICH6" ? ideController.type : "PIIX4",
@@ -168,6 +168,12 @@ function usbSpec(vbox: VboxFile): UsbSpec | undefined {
       pointing === "usbtablet" || pointing === "combomouse" ? "tablet" : pointing === "usbmouse" ? "mouse" : undefined,
     hasKeyboard: keyboard === "usbkbd" || keyboard === "combokbd",
   };
+}
+
+/** VMSVGA's card is not there: VBoxVGA's instead, and `supportOf` says so. */
+function graphicsOf(vbox: VboxFile): MachineSpec["graphics"] {
+  const graphics = vbox.get(settings.graphics);
+  return graphics === "none" || graphics === "vboxsvga" ? graphics : "vboxvga";
 }
 
 const bit = (value: number): 0 | 1 => (value === 0 ? 0 : 1);

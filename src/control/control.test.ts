@@ -29,6 +29,7 @@ const handlers: ControlHandlers = {
     return {};
   },
   pointer: none,
+  setvideomodehint: () => ({ isHeard: false }),
   screenshotpng: () => ({ png: "A".repeat(3_000_000) }),
   textscreen: () => null,
   console: () => ({ url: "http://127.0.0.1:1/x/" }),

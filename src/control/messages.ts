@@ -71,6 +71,11 @@ export interface ControlRequests {
     result: Nothing;
   };
   /** To a file of the VM process's host (absolute path), else back as base64. */
+  /** `isHeard` false: the guest has not asked for hints; it gets this one when it does. */
+  setvideomodehint: {
+    params: { readonly width: number; readonly height: number; readonly bitsPerPixel: number };
+    result: { readonly isHeard: boolean };
+  };
   screenshotpng: { params: { readonly path?: string }; result: { readonly png?: string } };
   /** `null` in graphics modes. */
   textscreen: { params: Nothing; result: TextScreen | null };

@@ -3,6 +3,7 @@
  * finds out what has changed and tells everybody. Nobody waits: nothing is looked at. Nothing changes: looks become rare.
  * Somebody types: looks become frequent for a moment, as an echo is due.
  */
+import type { PointerShape } from "../backend-api/display.ts";
 import type { Frame, Move } from "./frame.ts";
 import { findMove, markDifferences, withoutMove } from "./frame-diff.ts";
 import { TileSet } from "./tile-set.ts";
@@ -16,6 +17,8 @@ export interface ScreenSource {
   look(): Promise<Frame>;
   /** The keyboard's lights as of the last look: bit 0 scroll lock, 1 num lock, 2 caps lock. */
   readonly leds: number;
+  /** The guest's pointer as of the last look: another object after a change, undefined if it is in the picture. */
+  readonly pointer: PointerShape | undefined;
 }
 
 /** Time and timers of the host. */
@@ -32,6 +35,7 @@ export interface ScreenViewer {
   screenChanged(changed: TileSet, move?: Move, rest?: TileSet): void;
   screenResized(): void;
   ledsChanged(): void;
+  pointerChanged(): void;
 }
 
 const FASTEST_MS = 16;
@@ -48,6 +52,7 @@ export class SharedScreen {
   readonly #viewers = new Set<ScreenViewer>();
   #frame: Frame = { widthPixels: 640, heightPixels: 480, pixels: new Int32Array(640 * 480) };
   #leds = 0;
+  #pointer: PointerShape | undefined;
   #intervalMs = FASTEST_MS;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #eagerUntilMs = Number.NEGATIVE_INFINITY;
@@ -67,6 +72,10 @@ export class SharedScreen {
   }
   get leds(): number {
     return this.#leds;
+  }
+  /** As ScreenSource has it. */
+  get pointer(): PointerShape | undefined {
+    return this.#pointer;
   }
   get viewers(): number {
     return this.#viewers.size;
@@ -147,6 +156,10 @@ export class SharedScreen {
     if (this.#source.leds !== this.#leds) {
       this.#leds = this.#source.leds;
       for (const viewer of this.#viewers) viewer.ledsChanged();
+    }
+    if (this.#source.pointer !== this.#pointer) {
+      this.#pointer = this.#source.pointer;
+      for (const viewer of this.#viewers) viewer.pointerChanged();
     }
     const isLively = this.#frame !== before && this.#tell(before, this.#frame);
     this.#intervalMs = isLively ? FASTEST_MS : Math.min(SLOWEST_MS, this.#intervalMs * 1.25);

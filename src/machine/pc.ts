@@ -155,6 +155,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
           shadow: core.deviceMemory.allocate(devices.VGA_SHADOW_BYTES),
           vram: core.deviceMemory.allocate(vramBarBytes(spec)),
           vramBytes: vramBytes(spec),
+          hasHostInterface: spec.graphics === "vboxsvga",
           expansionRom: firmware.videoRom,
         });
 

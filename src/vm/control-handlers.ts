@@ -12,6 +12,7 @@ import { textToScancodes } from "../display/us-keyboard.ts";
 import type { MediumConfig } from "./machine-protocol.ts";
 import { addForwarding, removeForwarding } from "./network/nat-control.ts";
 import { processPriorities, setProcessPriority } from "./process-priority.ts";
+import { MAX_HINT, MIN_HINT } from "./viewers.ts";
 import type { VmProcess } from "./vm-process.ts";
 
 /** More scan codes or characters than a person types are refused. */
@@ -122,6 +123,18 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       const buttons = integerIn(fields.buttons, 0, 7, "buttons");
       await machine().request("pointer", { dx: motion("dx"), dy: motion("dy"), dz: motion("dz"), buttons });
       return {};
+    },
+    setvideomodehint: async (params) => {
+      const fields = fieldsOf(params);
+      const bitsPerPixel = integerIn(fields.bitsPerPixel, 0, 32, "the colour depth");
+      if (![0, 8, 16, 24, 32].includes(bitsPerPixel))
+        throw new ControlError("a colour depth is 8, 16, 24 or 32", "E_INVALIDARG");
+      const isHeard = await machine().request("modeHint", {
+        widthPixels: integerIn(fields.width, MIN_HINT, MAX_HINT, "the width"),
+        heightPixels: integerIn(fields.height, MIN_HINT, MAX_HINT, "the height"),
+        bitsPerPixel: bitsPerPixel === 0 ? 32 : bitsPerPixel,
+      });
+      return { isHeard };
     },
     screenshotpng: async (params) => {
       const { path } = fieldsOf(params);

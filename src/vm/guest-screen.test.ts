@@ -16,6 +16,7 @@ class Machine {
     widthPixels: 320,
     heightPixels: 200,
     leds: 0,
+    pointerRevision: 0,
     isPointerAbsolute: false,
   };
   renders = 0;

@@ -4,6 +4,7 @@
  * millisecond. Only when something is new does the machine thread draw, into shared memory. Pictures of blinking parts
  * are kept by phase, so that a blinking cursor is no news.
  */
+import type { PointerShape } from "../backend-api/display.ts";
 import type { Frame } from "../display/frame.ts";
 import type { ScreenSource } from "../display/shared-screen.ts";
 import type { ScreenState } from "./machine-protocol.ts";
@@ -18,6 +19,7 @@ const OFF: Frame = { widthPixels: 640, heightPixels: 400, pixels: new Int32Array
 /** What GuestScreen needs of a machine. */
 export type WatchedMachine = Pick<MachineThreadClient, "memory"> & {
   request(name: "screenState"): Promise<ScreenState>;
+  request(name: "pointerShape"): Promise<PointerShape | undefined>;
   request(name: "render", params: { readonly target: SharedArrayBuffer }): Promise<boolean>;
 };
 
@@ -41,6 +43,8 @@ export class GuestScreen implements ScreenSource {
   #previous: Frame = OFF;
   leds = 0;
   isPointerAbsolute = false;
+  pointer: PointerShape | undefined;
+  #pointerRevision = 0;
   /** Pictures drawn by the machine, for statistics. */
   renders = 0;
 
@@ -53,6 +57,10 @@ export class GuestScreen implements ScreenSource {
       const state = await this.#machine.request("screenState");
       this.leds = state.leds;
       this.isPointerAbsolute = state.isPointerAbsolute;
+      if (state.pointerRevision !== this.#pointerRevision) {
+        this.#pointerRevision = state.pointerRevision;
+        this.pointer = await this.#machine.request("pointerShape");
+      }
       if (state.widthPixels * state.heightPixels === 0) return this.#show(this.#off());
       if (this.#isNew(state)) this.#contents++;
       const { phase } = state;

@@ -4,7 +4,7 @@
  * same port. Bulk streams (serial bytes, logs) go through shared byte rings.
  */
 import type { MessagePort } from "node:worker_threads";
-import type { Scanout, TextCells } from "../backend-api/display.ts";
+import type { PointerShape, Scanout, TextCells } from "../backend-api/display.ts";
 import type { ResultCode } from "../config/result-codes.ts";
 import type { CounterTree } from "../device-api/counters.ts";
 import type { RegisterValues } from "../machine/registers.ts";
@@ -99,6 +99,8 @@ export interface ScreenState extends Scanout {
   readonly leds: number;
   /** Pointers are to say where they are, not how far they have moved. */
   readonly isPointerAbsolute: boolean;
+  /** Another number for another `pointerShape`. */
+  readonly pointerRevision: number;
 }
 
 /** Requests that the machine thread answers, between CPU budgets. */
@@ -120,6 +122,13 @@ export interface MachineRequests {
     result: undefined;
   };
   screenState: { params: undefined; result: ScreenState };
+  /** The guest's pointer, if the guest leaves it to viewers. */
+  pointerShape: { params: undefined; result: PointerShape | undefined };
+  /** False: the guest has not asked for hints; it gets this one when it does. */
+  modeHint: {
+    params: { readonly widthPixels: number; readonly heightPixels: number; readonly bitsPerPixel: number };
+    result: boolean;
+  };
   /** Draws into shared memory of just the right length, RGBA; false if it is not, as the size has changed. */
   render: { params: { readonly target: SharedArrayBuffer }; result: boolean };
   screen: { params: undefined; result: ScreenImage };

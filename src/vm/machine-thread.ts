@@ -247,7 +247,11 @@ class MachineThread {
         heightPixels: front.display?.heightPixels ?? 0,
         leds: front.keyboard?.leds ?? 0,
         isPointerAbsolute: front.tablet?.isInUse ?? false,
+        pointerRevision: front.display?.pointerRevision ?? 0,
       }),
+      pointerShape: () => front.display?.pointerShape,
+      modeHint: ({ widthPixels, heightPixels, bitsPerPixel }) =>
+        front.display?.setModeHint(widthPixels, heightPixels, bitsPerPixel) ?? false,
       render: ({ target }) => {
         const { display } = front;
         if (display === undefined || display.widthPixels * display.heightPixels * 4 !== target.byteLength) return false;

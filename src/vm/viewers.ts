@@ -19,11 +19,16 @@ const hostTimer: HostTimer = {
   },
 };
 
+/** Sizes that a guest is asked for, in pixels. */
+export const MIN_HINT = 64;
+export const MAX_HINT = 4608;
+
 /** What is each transport's own. */
 export type ViewerOptions = Pick<RfbOptions, "security" | "transport" | "onReady" | "onClosed">;
 
 export class Viewers {
   readonly #name: string;
+  readonly #machine: MachineThreadClient;
   readonly #guest: GuestScreen;
   readonly #screen: SharedScreen;
   readonly input: GuestInput;
@@ -31,6 +36,7 @@ export class Viewers {
 
   constructor(name: string, machine: MachineThreadClient) {
     this.#name = name;
+    this.#machine = machine;
     this.#guest = new GuestScreen(machine);
     this.#screen = new SharedScreen(this.#guest, hostTimer);
     this.input = new GuestInput(machine, this.#guest);
@@ -64,6 +70,7 @@ export class Viewers {
       screen: this.#screen,
       input: this.input.viewer(() => this.#screen.frame),
       createDeflate: (level) => new ZlibStream(level),
+      onSizeWish: (widthPixels, heightPixels) => this.#wishSize(widthPixels, heightPixels),
       onClosed: (reason) => {
         this.#connections.delete(connection);
         options.onClosed?.(reason);
@@ -71,6 +78,13 @@ export class Viewers {
     });
     this.#connections.add(connection);
     return connection;
+  }
+
+  /** A viewer's window has another size: the guest may follow, later; until it does, the size stays. */
+  #wishSize(widthPixels: number, heightPixels: number): boolean {
+    const isPossible = [widthPixels, heightPixels].every((size) => size >= MIN_HINT && size <= MAX_HINT);
+    if (isPossible) this.#machine.request("modeHint", { widthPixels, heightPixels, bitsPerPixel: 32 }).catch(() => {});
+    return false;
   }
 
   /** Ends all connections. */

@@ -76,7 +76,7 @@ export const displayOptions = inGroup("Display", [
   choice("graphicscontroller graphics-controller", settings.graphics, {
     status: "warned",
     example: ["vmsvga"],
-    note: "`vboxvga` and `none` work; the others give VBoxVGA's card",
+    note: "`vboxvga` and `none` work; `vboxsvga` is VBoxVGA's card with the host interface (pointer, mode hints), without VMSVGA's commands; `vmsvga` gives VBoxVGA's card",
   }),
   number(
     "monitor-count monitorcount",

@@ -24,12 +24,11 @@ export function renderDispi(
   const words16 = new Uint16Array(vram.buffer, vram.byteOffset, vram.length >> 1);
   for (let y = 0; y < mode.heightPixels; y++) {
     const at = y * width;
-    const lineStart = (mode.yOffset + y) * mode.pitch;
     if (mode.bitsPerPixel === 4) {
-      drawMaps(words, sizeBytes >> 2, lineStart, mode.xOffset, palette, pixels, at, width);
+      drawMaps(words, sizeBytes >> 2, (mode.yOffset + y) * mode.pitch, mode.xOffset, palette, pixels, at, width);
       continue;
     }
-    const start = lineStart + mode.xOffset * bytesPerPixel;
+    const start = mode.startBytes + y * mode.pitch;
     const fitting = Math.max(0, Math.min(width, Math.floor((sizeBytes - start) / bytesPerPixel)));
     // Lines that begin inside a word are drawn byte by byte.
     if (bytesPerPixel === 4 && (start & 3) === 0) draw32(words, start >> 2, pixels, at, fitting);

@@ -1,7 +1,8 @@
 /**
  * The DISPI interface: modes with 4, 8, 15, 16, 24 and 32 bits per pixel through an index port 1CEh and a data port 1CFh
  * (Bochs' "VBE Display API" B0C0h–B0C5h, with VirtualBox's ids BE00h and BE02h and its doubleword read of the video
- * memory's size). VirtualBox's HGSMI (BE01h) and configuration (BE03h) are refused, so its own drivers give way to others.
+ * memory's size). VirtualBox's HGSMI (BE01h) is accepted where the host interface is, else refused, as its configuration (BE03h)
+ * always is: VirtualBox's own drivers then give way to others.
  *
  * Both ports take 16-bit accesses, or two 8-bit accesses to the same port, **high byte first** (VirtualBox's byte-wise
  * protocol, which x86 emulators inside guests need). A 16-bit access or one to the other port starts a pair anew.
@@ -15,6 +16,7 @@ import type { AccessSize, IoWindow } from "../../device-api/io-window.ts";
 import { allOnes } from "../../device-api/io-window.ts";
 import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
+import type { HgsmiScreen } from "./hgsmi.ts";
 import * as R from "./registers.ts";
 
 /** The picture that DISPI gives, while `isActive`. */
@@ -27,6 +29,10 @@ export interface DispiMode {
   readonly pitch: number;
   readonly xOffset: number;
   readonly yOffset: number;
+  /** Where packed pixels begin in video memory. */
+  readonly startBytes: number;
+  /** The guest wants to see nothing. */
+  readonly isBlank: boolean;
 }
 
 export interface DispiOptions {
@@ -37,10 +43,14 @@ export interface DispiOptions {
   onChange(): void;
   /** Video memory is about to be cleared. */
   onClear(): void;
+  /** HGSMI's id is accepted. */
+  readonly hasHostInterface: boolean;
   /** The frame buffer's guest-physical address. */
   frameBufferBase(): number;
 }
 
+/** Bytes from line to line; as much as the widest virtual screen takes. */
+const MAX_PITCH = 0x40000;
 const supportedBits = [4, 8, 15, 16, 24, 32];
 
 export class Dispi implements IoWindow, DispiMode {
@@ -59,6 +69,9 @@ export class Dispi implements IoWindow, DispiMode {
   heightPixels = 0;
   bitsPerPixel = 0;
   pitch = 0;
+  isBlank = false;
+  /** Set by `setScreen` until registers say something else; -1: the registers decide. */
+  #screenStart = -1;
 
   constructor(options: DispiOptions) {
     this.#options = options;
@@ -70,6 +83,10 @@ export class Dispi implements IoWindow, DispiMode {
   }
   get yOffset(): number {
     return this.#regs[R.DISPI_INDEX_Y_OFFSET];
+  }
+  get startBytes(): number {
+    if (this.#screenStart >= 0) return this.#screenStart;
+    return this.yOffset * this.pitch + this.xOffset * ((this.bitsPerPixel + 7) >> 3);
   }
   get bank(): number {
     return this.#regs[R.DISPI_INDEX_BANK];
@@ -87,6 +104,29 @@ export class Dispi implements IoWindow, DispiMode {
     this.#isIndexLow = false;
     this.#isDataLow = false;
     this.#deactivate();
+  }
+
+  /** A mode that comes by HGSMI, with a pitch and a place of its own. False: it does not fit. */
+  setScreen(screen: HgsmiScreen): boolean {
+    const { widthPixels, heightPixels, bitsPerPixel, pitch, startBytes } = screen;
+    if (widthPixels === 0 || widthPixels > R.DISPI_MAX_XRES || heightPixels === 0) return false;
+    if (heightPixels > R.DISPI_MAX_YRES || bitsPerPixel < 8 || !supportedBits.includes(bitsPerPixel)) return false;
+    if (pitch < pitchOf(widthPixels, bitsPerPixel) || pitch > MAX_PITCH) return false;
+    if (startBytes + pitch * heightPixels > this.#options.sizeBytes) return false;
+    this.isActive = true;
+    this.widthPixels = widthPixels;
+    this.heightPixels = heightPixels;
+    this.bitsPerPixel = bitsPerPixel;
+    this.pitch = pitch;
+    this.#screenStart = startBytes;
+    this.#options.onChange();
+    return true;
+  }
+
+  setBlank(isBlank: boolean): void {
+    if (isBlank === this.isBlank) return;
+    this.isBlank = isBlank;
+    this.#options.onChange();
   }
 
   /** The guest sets a VGA mode: a DISPI mode that it has disabled leaves the screen. */
@@ -153,7 +193,8 @@ export class Dispi implements IoWindow, DispiMode {
         if (
           (value >= R.DISPI_ID0 && value <= R.DISPI_ID5) ||
           value === R.DISPI_ID_VBOX_VIDEO ||
-          value === R.DISPI_ID_ANYX
+          value === R.DISPI_ID_ANYX ||
+          (value === R.DISPI_ID_HGSMI && this.#options.hasHostInterface)
         )
           regs[R.DISPI_INDEX_ID] = value;
         break;
@@ -179,6 +220,7 @@ export class Dispi implements IoWindow, DispiMode {
         break;
       case R.DISPI_INDEX_X_OFFSET:
       case R.DISPI_INDEX_Y_OFFSET:
+        this.#screenStart = -1;
         regs[this.#index] = value;
         break;
     }
@@ -205,6 +247,8 @@ export class Dispi implements IoWindow, DispiMode {
         regs[R.DISPI_INDEX_ENABLE] &= ~R.DISPI_ENABLED;
       } else {
         this.isActive = true;
+        this.isBlank = false;
+        this.#screenStart = -1;
         this.widthPixels = width;
         this.heightPixels = height;
         this.bitsPerPixel = bits;
@@ -244,6 +288,8 @@ export class Dispi implements IoWindow, DispiMode {
     this.heightPixels = 0;
     this.bitsPerPixel = 0;
     this.pitch = 0;
+    this.isBlank = false;
+    this.#screenStart = -1;
   }
 
   save(): { readonly [key: string]: SavedValue } {
@@ -259,6 +305,8 @@ export class Dispi implements IoWindow, DispiMode {
       heightPixels: this.heightPixels,
       bitsPerPixel: this.bitsPerPixel,
       pitch: this.pitch,
+      isBlank: this.isBlank,
+      screenStart: this.#screenStart,
     };
   }
 
@@ -273,7 +321,9 @@ export class Dispi implements IoWindow, DispiMode {
     this.widthPixels = state.integer("widthPixels", 0, R.DISPI_MAX_XRES);
     this.heightPixels = state.integer("heightPixels", 0, R.DISPI_MAX_YRES);
     this.bitsPerPixel = state.integer("bitsPerPixel", 0, R.DISPI_MAX_BPP);
-    this.pitch = state.integer("pitch", 0, 0x40000);
+    this.pitch = state.integer("pitch", 0, MAX_PITCH);
+    this.isBlank = state.boolean("isBlank");
+    this.#screenStart = state.integer("screenStart", -1, this.#options.sizeBytes);
     state.end();
     if (this.isActive && !supportedBits.includes(this.bitsPerPixel)) {
       throw new FormatError(`saved state: vga.dispi.bitsPerPixel is ${this.bitsPerPixel}`);

@@ -1,12 +1,13 @@
 /**
- * Plug of the graphics adapter: VirtualBox's VBoxVGA, PCI 00:02.0 80ee:beef revision 0 (a higher revision promises memory
+ * Plug of the graphics adapter: VirtualBox's VBoxVGA (and, with its host interface, VBoxSVGA), PCI 00:02.0 80ee:beef revision 0 (a higher revision promises memory
  * mapped registers), VRAM in BAR0, the VGA's ports and window, DISPI at 1CEh/1CFh. The chip is in the other files of the
  * folder: `ports.ts`, `aperture.ts`, `dispi.ts`, `scan.ts` and the pictures.
  */
-import type { DisplaySource, Scanout, TextCells } from "../../backend-api/display.ts";
+import type { DisplaySource, PointerShape, Scanout, TextCells } from "../../backend-api/display.ts";
 import { FormatError, InternalError } from "../../base/errors.ts";
 import type { Device, DeviceContext, ResetKind } from "../../device-api/device.ts";
 import { byteWindow, type IoWindow } from "../../device-api/io-window.ts";
+import { openLine } from "../../device-api/irq-line.ts";
 import type { DeviceMemory, PciFunctionHandle } from "../../device-api/pci-function.ts";
 import type { SavedLeaf } from "../../device-api/saved-state.ts";
 import { StateReader } from "../../device-api/state-reader.ts";
@@ -14,7 +15,9 @@ import { VgaAperture } from "./aperture.ts";
 import { DirectWindow, SHADOW_BYTES } from "./direct-window.ts";
 import { Dispi } from "./dispi.ts";
 import { renderDispi } from "./dispi-picture.ts";
-import { Palette } from "./palette.ts";
+import { Hgsmi } from "./hgsmi.ts";
+import { GUEST_PORT, HOST_PORT } from "./hgsmi-registers.ts";
+import { BLACK, Palette } from "./palette.ts";
 import { VgaPorts } from "./ports.ts";
 import { VgaRegisterFile } from "./register-file.ts";
 import * as R from "./registers.ts";
@@ -36,6 +39,8 @@ export interface VgaConfig {
   readonly vramBytes?: number;
   /** The video BIOS for the PCI expansion ROM; the copy at C0000h is the machine's. */
   readonly expansionRom?: Uint8Array;
+  /** The guest may talk to the host through HGSMI: pointer, mode hints (VBoxSVGA). Not if not given. */
+  readonly hasHostInterface?: boolean;
   /** BAR0 at reset; 0 (the default) leaves it to the firmware. */
   readonly frameBufferBase?: number;
 }
@@ -60,6 +65,7 @@ class Vga implements VgaDevice {
   readonly #dispi: Dispi;
   readonly #ports: VgaPorts;
   readonly #picture: VgaPicture;
+  readonly #hgsmi: Hgsmi | undefined;
   #scan: Scan | undefined;
   #pci: PciFunctionHandle | undefined;
   /** Counts what may have changed the picture, video memory apart. */
@@ -89,6 +95,7 @@ class Vga implements VgaDevice {
       sizeBytes: this.#sizeBytes,
       onChange: () => this.#refresh(),
       onClear: () => this.#direct.leave(),
+      hasHostInterface: config.hasHostInterface ?? false,
       frameBufferBase: () => (this.#pci?.readConfig(0x10, 4) ?? 0) & ~0xf,
     });
     this.#ports = new VgaPorts(this.#registers, {
@@ -99,12 +106,23 @@ class Vga implements VgaDevice {
       isDac8Bit: () => this.#dispi.isDac8Bit,
     });
     this.#picture = new VgaPicture(this.#registers, this.#words, this.#palette);
+    if (!config.hasHostInterface) return;
+    this.#hgsmi = new Hgsmi({
+      vram: this.#vram,
+      sizeBytes: this.#sizeBytes,
+      intx: () => this.#pci?.intx ?? openLine,
+      onScreen: (screen) => {
+        this.#direct.leave();
+        return this.#dispi.setScreen(screen);
+      },
+      onBlank: (isBlank) => this.#dispi.setBlank(isBlank),
+    });
   }
 
   attach(context: DeviceContext): void {
     this.#scan = new Scan(this.#registers, this.#dispi, context.clock);
-    context.claimPorts(R.MONO_BASE, R.MONO_LENGTH, this.#counted(byteWindow(this.#ports.range(R.MONO_BASE))));
-    context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, this.#counted(byteWindow(this.#ports.range(R.COLOR_BASE))));
+    context.claimPorts(R.MONO_BASE, R.MONO_LENGTH, this.#registerWindow(R.MONO_BASE));
+    context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, this.#registerWindow(R.COLOR_BASE));
     context.claimPorts(R.DISPI_BASE, R.DISPI_LENGTH, this.#counted(this.#dispi));
     this.#direct.attach(context.claimMemory(0xa0000, 0x20000, this.#aperture));
     this.#pci = context.addPciFunction(2, 0, {
@@ -133,7 +151,35 @@ class Vga implements VgaDevice {
     if (resetKind === "power-on") this.#vram.fill(0);
     this.#registers.reset();
     this.#dispi.reset();
+    this.#hgsmi?.reset();
     this.#refresh();
+  }
+
+  /** Byte-wide registers; a 32-bit access to one of two of them is the host interface's. */
+  #registerWindow(base: number): IoWindow {
+    const registers = this.#counted(byteWindow(this.#ports.range(base)));
+    const hgsmi = this.#hgsmi;
+    if (hgsmi === undefined) return registers;
+    return {
+      // No command of the host's waits, none of the guest's is under way.
+      read: (offset, size) =>
+        size === 4 && isHostInterface(base + offset) ? 0xffff_ffff : registers.read(offset, size),
+      write: (offset, size, value) => {
+        if (size !== 4 || !isHostInterface(base + offset)) registers.write(offset, size, value);
+        else if (base + offset === GUEST_PORT) hgsmi.submit(value >>> 0);
+        else hgsmi.acknowledge();
+      },
+    };
+  }
+
+  get pointerShape(): PointerShape | undefined {
+    return this.#hgsmi?.pointer;
+  }
+  get pointerRevision(): number {
+    return this.#hgsmi?.pointerRevision ?? 0;
+  }
+  setModeHint(widthPixels: number, heightPixels: number, bitsPerPixel: number): boolean {
+    return this.#hgsmi?.setModeHint(widthPixels, heightPixels, bitsPerPixel) ?? false;
   }
 
   /** Every register write makes a new revision. */
@@ -175,7 +221,8 @@ class Vga implements VgaDevice {
     const pixels = new Int32Array(rgba.buffer, rgba.byteOffset, length >> 2);
     this.#palette.update(this.#registers, this.#dispi.isDac8Bit);
     this.#direct.flush();
-    if (this.#dispi.isActive) {
+    if (this.#dispi.isActive && this.#dispi.isBlank) pixels.fill(BLACK);
+    else if (this.#dispi.isActive) {
       renderDispi(this.#dispi, this.#vram, this.#words, this.#sizeBytes, this.#palette, pixels);
     } else {
       this.#picture.render(pixels, this.#blink());
@@ -198,9 +245,9 @@ class Vga implements VgaDevice {
       const lengthBytes = this.#picture.isOn ? Math.min(minimumBytes, this.#sizeBytes) + shadowBytes : 0;
       return { hostOffset: hostOffset - shadowBytes, lengthBytes, revision, phase: this.#picture.phase(this.#blink()) };
     }
+    if (dispi.isBlank) return { hostOffset, lengthBytes: 0, revision, phase: 0 };
     const isPlanar = dispi.bitsPerPixel === 4;
-    const bytesPerPixel = isPlanar ? 1 : (dispi.bitsPerPixel + 7) >> 3;
-    const start = dispi.yOffset * dispi.pitch + dispi.xOffset * (isPlanar ? 0 : bytesPerPixel);
+    const start = isPlanar ? dispi.yOffset * dispi.pitch : dispi.startBytes;
     const bytes = start + dispi.heightPixels * dispi.pitch + (isPlanar ? dispi.xOffset : 0);
     const scale = isPlanar ? 4 : 1;
     const from = Math.min(start * scale, this.#sizeBytes) & ~3;
@@ -226,10 +273,11 @@ class Vga implements VgaDevice {
     used *= 4;
     return {
       kind,
-      version: 1,
+      version: 2,
       data: {
         registers: this.#registers.save(),
         dispi: this.#dispi.save(),
+        ...(this.#hgsmi ? { hgsmi: this.#hgsmi.save() } : {}),
         vramBytes: this.#vram.length,
         vramUsedBytes: used,
         vram: this.#vram.slice(0, used),
@@ -238,10 +286,11 @@ class Vga implements VgaDevice {
   }
 
   load(leaf: SavedLeaf): void {
-    const state = StateReader.open(leaf, kind, 1);
+    const state = StateReader.open(leaf, kind, 2);
     this.#direct.discard();
     this.#registers.load(state.child("registers"));
     this.#dispi.load(state.child("dispi"));
+    this.#hgsmi?.load(state.child("hgsmi"));
     const size = state.integer("vramBytes", 0, 2 ** 32);
     if (size !== this.#vram.length) {
       throw new FormatError(
@@ -254,4 +303,8 @@ class Vga implements VgaDevice {
     state.end();
     this.#refresh();
   }
+}
+
+function isHostInterface(port: number): boolean {
+  return port === HOST_PORT || port === GUEST_PORT;
 }

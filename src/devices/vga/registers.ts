@@ -156,6 +156,8 @@ export const DISPI_ID0 = 0xb0c0;
 export const DISPI_ID5 = 0xb0c5;
 /** VirtualBox: a doubleword read of 1CFh gives the video memory's size. */
 export const DISPI_ID_VBOX_VIDEO = 0xbe00;
+/** VirtualBox: the host interface, see hgsmi.ts. */
+export const DISPI_ID_HGSMI = 0xbe01;
 /** VirtualBox: any width, not only multiples of 8. */
 export const DISPI_ID_ANYX = 0xbe02;
 

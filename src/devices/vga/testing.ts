@@ -83,14 +83,14 @@ export class VgaBench {
   readonly both: DeviceMemory | undefined;
   readonly vga: VgaDevice;
 
-  constructor(vramBytes = 4 << 20, reportedBytes?: number, hasShadow = false) {
+  constructor(vramBytes = 4 << 20, reportedBytes?: number, hasShadow = false, hasHostInterface = false) {
     if (hasShadow) {
       this.both = createDeviceMemory(SHADOW_BYTES + vramBytes);
       const { bytes } = this.both;
       this.memory = { bytes: bytes.subarray(SHADOW_BYTES), hostOffset: SHADOW_BYTES };
     } else this.memory = createDeviceMemory(vramBytes);
     const shadow = this.both && { bytes: this.both.bytes.subarray(0, SHADOW_BYTES), hostOffset: 0 };
-    this.vga = createVga({ vram: this.memory, vramBytes: reportedBytes, shadow });
+    this.vga = createVga({ vram: this.memory, vramBytes: reportedBytes, shadow, hasHostInterface });
     this.vga.attach(this.context);
     this.vga.reset("power-on");
   }

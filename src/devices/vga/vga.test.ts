@@ -195,7 +195,7 @@ describe("VGA registers", () => {
     for (let offset = 0; offset < 0x20000; offset += 97) {
       expect(other.read8(0xa0000 + offset)).toBe(bench.read8(0xa0000 + offset));
     }
-    expect(() => other.vga.load({ ...saved, version: 2 })).toThrow(FormatError);
+    expect(() => other.vga.load({ ...saved, version: 1 })).toThrow(FormatError);
     expect(() => other.vga.load({ ...saved, data: { ...saved.data, extra: 1 } })).toThrow(FormatError);
     const { registers: _, ...rest } = saved.data;
     expect(() => other.vga.load({ ...saved, data: rest })).toThrow(FormatError);

@@ -1,5 +1,6 @@
 import { createCipheriv } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
+import type { PointerShape } from "../../backend-api/display.ts";
 import { seededRandom } from "../../device-api/testing.ts";
 import type { Frame } from "../frame.ts";
 import { SharedScreen } from "../shared-screen.ts";
@@ -322,6 +323,43 @@ test("keys by place, keys by meaning, the pointer, the lights", async () => {
   expect(bench.typed).toEqual(["1e↓", "9d↑", "sym 20ac↓", "sym 61↓", "10,20,1", "199,119,0"]);
   connection.close();
   expect(bench.typed.at(-1)).toBe("released");
+});
+
+test("the guest's pointer: shape and point, hidden, and a dot when the guest draws its own again", async () => {
+  const bench = new Bench();
+  const { client, connection } = await bench.viewer(0, -239);
+  await client.refresh();
+  expect(client.cursor).toBeUndefined();
+  const shown = async (pointer: PointerShape | undefined) => {
+    bench.source.pointer = pointer;
+    client.request(true);
+    const update = client.update();
+    await bench.timer.advance(150);
+    await update;
+    return client.cursor;
+  };
+  const shape = {
+    isVisible: true,
+    widthPixels: 9,
+    heightPixels: 2,
+    hotX: 3,
+    hotY: 1,
+    rgba: new Uint8Array(72).map((_, i) => (i % 4 === 3 ? (i < 36 ? 255 : 127) : i)),
+  };
+  const cursor = await shown(shape);
+  expect(cursor).toMatchObject({ width: 9, height: 2, hotX: 3, hotY: 1 });
+  expect(cursor?.rgb[8]).toEqual([32, 33, 34]);
+  expect(cursor?.isSolid).toEqual(Array.from({ length: 18 }, (_, i) => i < 9));
+  // A viewer that comes later gets it, too; one that has not asked does not.
+  const second = await bench.viewer(0, -239);
+  await second.client.refresh();
+  expect(second.client.cursor).toEqual(cursor);
+  const third = await bench.viewer(0);
+  await third.client.refresh();
+  expect(third.client.cursor).toBeUndefined();
+  expect(await shown({ ...shape, isVisible: false })).toMatchObject({ width: 0, height: 0 });
+  expect(await shown(undefined)).toMatchObject({ width: 3, height: 3, hotX: 1, hotY: 1 });
+  for (const one of [connection, second.connection, third.connection]) one.close();
 });
 
 test("two viewers see the same", async () => {

@@ -8,6 +8,7 @@ import type { ScreenViewer, SharedScreen } from "../shared-screen.ts";
 import { TileSet } from "../tile-set.ts";
 import { ByteQueue, ByteWriter } from "./bytes.ts";
 import { ClientMessages } from "./client-messages.ts";
+import { encodeCursor } from "./encode-cursor.ts";
 import { encodeCopy, encodeHextile, encodeRaw } from "./encode-plain.ts";
 import { encodeTight } from "./encode-tight.ts";
 import { encodeZrle } from "./encode-zrle.ts";
@@ -101,6 +102,7 @@ export class RfbConnection implements ScreenViewer {
   /** Pseudo-rectangles that acknowledge QEMU's keys and tell the lights. */
   #owesKeyExtension = false;
   #owesLeds = false;
+  #owesPointer = false;
   #fencesSent = 0;
   #fencesReturned = 0;
 
@@ -212,6 +214,11 @@ export class RfbConnection implements ScreenViewer {
     this.#sendUpdate();
   }
 
+  pointerChanged(): void {
+    this.#owesPointer = this.#encodings.has(R.CURSOR);
+    this.#sendUpdate();
+  }
+
   ledsChanged(): void {
     this.#owesLeds = this.#encodings.has(R.QEMU_LED_STATE);
     this.#sendUpdate();
@@ -246,6 +253,7 @@ export class RfbConnection implements ScreenViewer {
     this.#level = level === undefined ? DEFAULT_LEVEL : level - R.COMPRESSION_LEVEL_0;
     this.#owesKeyExtension ||= this.#encodings.has(R.QEMU_EXTENDED_KEY);
     this.#owesLeds ||= this.#encodings.has(R.QEMU_LED_STATE);
+    this.#owesPointer ||= this.#encodings.has(R.CURSOR) && this.#options.screen.pointer !== undefined;
     if (this.#encodings.has(R.EXTENDED_DESKTOP_SIZE)) this.#sizeReply ??= [R.SIZE_BY_SERVER, R.SIZE_OK];
     if (this.#hasToldContinuous || !this.#encodings.has(R.CONTINUOUS_UPDATES)) return;
     this.#hasToldContinuous = true;
@@ -343,6 +351,10 @@ export class RfbConnection implements ScreenViewer {
     if (this.#owesKeyExtension) {
       this.#owesKeyExtension = false;
       update.rect({ x: 0, y: 0, width: 0, height: 0 }, R.QEMU_EXTENDED_KEY);
+    }
+    if (this.#owesPointer) {
+      this.#owesPointer = false;
+      encodeCursor(update, this.#options.screen.pointer, this.#translator);
     }
     if (this.#owesLeds) {
       this.#owesLeds = false;

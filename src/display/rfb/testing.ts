@@ -3,6 +3,7 @@
  * encoding that is offered into a picture of red, green, blue.
  */
 import { constants, createDeflate, inflateSync } from "node:zlib";
+import type { PointerShape } from "../../backend-api/display.ts";
 import type { Frame } from "../frame.ts";
 import type { HostTimer, ScreenSource } from "../shared-screen.ts";
 
@@ -34,6 +35,14 @@ export class RfbTestClient {
   /** Three bytes a pixel. */
   rgb = new Uint8Array(0);
   leds = -1;
+  cursor?: {
+    readonly hotX: number;
+    readonly hotY: number;
+    readonly width: number;
+    readonly height: number;
+    readonly rgb: readonly (readonly number[])[];
+    readonly isSolid: readonly boolean[];
+  };
   hasKeyExtension = false;
   isContinuousOffered = false;
   /** Rectangles by encoding, since the beginning. */
@@ -248,6 +257,17 @@ export class RfbTestClient {
         await this.#take(3 + 16 * screens);
         this.sizes.push([x, y]);
         if (y === 0 && (width !== this.width || height !== this.height)) this.#setSize(width, height);
+        break;
+      }
+      case -239: {
+        const bytes = new Reader(await this.#take(width * height * (this.#format.bits / 8)));
+        const rgb = Array.from({ length: width * height }, () => this.#pixel(bytes));
+        const stride = (width + 7) >> 3;
+        const mask = await this.#take(stride * height);
+        const isSolid = rgb.map(
+          (_, i) => (mask[Math.floor(i / width) * stride + ((i % width) >> 3)] & (0x80 >> ((i % width) & 7))) !== 0,
+        );
+        this.cursor = { hotX: x, hotY: y, width, height, rgb, isSolid };
         break;
       }
       case -258:
@@ -528,6 +548,7 @@ export class TestTimer implements HostTimer {
 export class TestScreen implements ScreenSource {
   #frame: Frame;
   leds = 0;
+  pointer: PointerShape | undefined;
   looks = 0;
   constructor(widthPixels: number, heightPixels: number) {
     this.#frame = { widthPixels, heightPixels, pixels: new Int32Array(widthPixels * heightPixels) };
