@@ -61,6 +61,8 @@ export interface DisplaySource {
 export interface KeyboardSink {
   /** One byte of a set-1 scan code sequence, as a person's keyboard would send it (E0 prefixes included). */
   putScancode(byte: number): void;
+  /** How many bytes it takes now; more would be lost. */
+  readonly room: number;
   /** What the guest lights: bit 0 scroll lock, 1 num lock, 2 caps lock. */
   readonly leds: number;
 }

@@ -1,5 +1,5 @@
 /** controlvm: what can be done to a running VM. */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sessionOf } from "../config/machine-session.ts";
@@ -27,6 +27,8 @@ type Verb = (
 const powerOffPatienceMs = 60_000;
 /** What a line of a guest's keyboard buffer takes; longer texts go in pieces. */
 const textPieceLength = 500;
+/** What keyboardputfile types at most. */
+const maxTypedBytes = 65_536;
 
 const verbs: Readonly<Record<string, Verb>> = {
   poweroff: (client, args, terminal, { settingsPath }) => {
@@ -96,15 +98,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   keyboardputfile: async (client, args, terminal) => {
     const [path] = exactly(args, 1, "FILE");
-    let text: string;
-    try {
-      text = readFileSync(path, "utf8");
-    } catch (error) {
-      throw fileError(error, "Could not read the file", path, "ConsoleWrap");
-    }
-    if (text.length > 65536)
-      throw new CommandError(`The file '${path}' is too long to be typed (${text.length} characters)`);
-    await type(client, text, terminal);
+    await type(client, readText(path), terminal);
   },
   vrde: async (client, args, _terminal, vbox) => {
     const isOn = parseOnOff(exactly(args, 1, "vrde on|off")[0]);
@@ -231,6 +225,26 @@ function simple(name: "reset" | "pause" | "acpipowerbutton" | "acpisleepbutton")
     none(args);
     await client.request(name, {});
   };
+}
+
+/** A file to be typed. Reads no more than that, so a device without an end is just too long. */
+function readText(path: string): string {
+  const bytes = Buffer.alloc(maxTypedBytes + 1);
+  let length = 0;
+  try {
+    const file = openSync(path, "r");
+    try {
+      for (let read = -1; read !== 0 && length < bytes.length; length += read)
+        read = readSync(file, bytes, length, bytes.length - length, null);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw fileError(error, "Could not read the file", path, "ConsoleWrap");
+  }
+  if (length > maxTypedBytes)
+    throw new CommandError(`The file '${path}' is too long to be typed (more than ${maxTypedBytes} bytes)`);
+  return bytes.toString("utf8", 0, length);
 }
 
 async function type(client: ControlClient, text: string, terminal: Terminal): Promise<void> {

@@ -218,6 +218,9 @@ function inputOf(
   return {
     keyboard: {
       putScancode: (byte) => keyboard().putScancode(byte),
+      get room() {
+        return keyboard().room;
+      },
       get leds() {
         return keyboard().leds;
       },

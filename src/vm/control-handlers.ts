@@ -12,6 +12,7 @@ import { textToScancodes } from "../display/us-keyboard.ts";
 import type { MediumConfig } from "./machine-protocol.ts";
 import { addForwarding, removeForwarding } from "./network/nat-control.ts";
 import { processPriorities, setProcessPriority } from "./process-priority.ts";
+import { KeysLeftError, Typist } from "./typing.ts";
 import { MAX_HINT, MIN_HINT } from "./viewers.ts";
 import type { VmProcess } from "./vm-process.ts";
 
@@ -44,9 +45,15 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
     if (vm.state !== "running" && vm.state !== "paused") throw wrongState("running");
     return vm.machine;
   };
+  const typist = new Typist();
   const type = async (bytes: readonly number[]) => {
     if (bytes.length > MAX_TYPED) throw new ControlError("too many keys at once", "E_INVALIDARG");
-    await machine().request("scancodes", { bytes });
+    try {
+      await typist.type(machine(), bytes);
+    } catch (error) {
+      if (error instanceof KeysLeftError) throw new ControlError(error.message, "VBOX_E_IPRT_ERROR", { cause: error });
+      throw error;
+    }
     return {};
   };
   return {

@@ -13,6 +13,7 @@ import { MachineThreadClient } from "./machine-thread-client.ts";
 import { NetworkHosts } from "./network/network-hosts.ts";
 import { describeRunMachine, type RunMachineOptions } from "./run-spec.ts";
 import { HostTerminal } from "./terminal.ts";
+import { Typist } from "./typing.ts";
 import { UartHost } from "./uart-host.ts";
 
 const REDRAW_MS = 100;
@@ -77,13 +78,14 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     client.request("powerOff").catch(() => {});
   };
   const isTextScreen = options.display.kind === "text";
+  const typist = new Typist();
   const isInteractive = isTextScreen || options.serial.kind === "stdio";
   if (isInteractive) {
     terminal = new HostTerminal({
       onInput: (bytes) => {
         if (isTextScreen) {
           const codes = terminalToScancodes(Buffer.from(bytes).toString("latin1"));
-          client.request("scancodes", { bytes: codes }).catch(() => {});
+          typist.type(client, codes).catch(() => {});
         } else if (uart?.send(bytes, () => terminal?.resumeInput()) === false) {
           terminal?.pauseInput();
         }

@@ -111,7 +111,8 @@ export interface MachineRequests {
   powerOff: { params: undefined; result: undefined };
   powerButton: { params: undefined; result: undefined };
   sleepButton: { params: undefined; result: undefined };
-  scancodes: { params: { readonly bytes: readonly number[] }; result: undefined };
+  /** As many as the keyboard takes now. */
+  scancodes: { params: { readonly bytes: readonly number[] }; result: { readonly taken: number } };
   pointer: {
     params: { readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
     result: undefined;

@@ -232,7 +232,9 @@ class MachineThread {
       },
       scancodes: ({ bytes }) => {
         if (front.keyboard === undefined) throw new AnneauError("the machine has no keyboard");
-        for (const byte of bytes) front.keyboard.putScancode(byte);
+        let taken = 0;
+        while (taken < bytes.length && front.keyboard.room > 0) front.keyboard.putScancode(bytes[taken++]);
+        return { taken };
       },
       pointer: ({ dx, dy, dz, buttons }) => {
         if (front.pointer === undefined) throw new AnneauError("the machine has no pointing device");

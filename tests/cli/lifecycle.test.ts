@@ -512,6 +512,32 @@ test("reboot types Ctrl-Alt-Delete", async () => {
   box.ok("controlvm", "vm", "poweroff");
 });
 
+test("keyboardputfile types a file of thousands of characters; what has no end or is not there is refused", async () => {
+  const { box } = machine();
+  // COM1 at 115200; '!' to it; INT 16h AH=00h; wait for THRE; what came to COM1; again.
+  const wait = [0x88, 0xc3, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20, 0x74, 0xfb, 0x88, 0xd8, 0xba, 0xf8, 0x03, 0xee];
+  const out = (port: number, value: number) => [0xba, port & 0xff, port >> 8, 0xb0, value, 0xee];
+  const fast = [...out(0x3fb, 0x83), ...out(0x3f8, 1), ...out(0x3f9, 0), ...out(0x3fb, 3)];
+  bootFrom(box, bootFloppy(...fast, ...out(0x3f8, 0x21), 0x30, 0xe4, 0xcd, 0x16, ...wait, 0xeb, 0xea));
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", box.path("keys"));
+  box.ok("startvm", "vm", "--type", "headless");
+  const typed = () => readFileSync(box.path("keys"), "latin1");
+  await until("the boot sector runs", () => typed() === "!");
+  const text = Array.from({ length: 40 }, (_, i) => `Line ${i}: ~{[(|"The quick brown fox" & co.; 100%)]}_?\n`).join(
+    "",
+  );
+  box.write("text", Buffer.from(text));
+  box.ok("controlvm", "vm", "keyboardputfile", box.path("text"));
+  await until("the text is there", () => typed().length > text.length);
+  expect(typed().slice(1)).toBe(text.replaceAll("\n", "\r"));
+  const refused = (path: string) => box.anneau("controlvm", "vm", "keyboardputfile", path).stderr;
+  expect(refused("/dev/zero")).toMatch(/^\S+: error: The file '\/dev\/zero' is too long to be typed/);
+  expect(refused(box.path("nothing"))).toMatch(
+    /^\S+: error: Could not read the file '.*nothing' \(ENOENT|VERR_FILE_NOT_FOUND/,
+  );
+  box.ok("controlvm", "vm", "poweroff");
+});
+
 test("a parallel port prints into its file", async () => {
   const { box } = machine();
   // INT 17h with AH = 0, DX = 0 for each letter, then sleep.

@@ -94,6 +94,9 @@ export function createOhci({ pointing, hasKeyboard }: OhciDeviceConfig): OhciDev
       get leds() {
         return keyboard.hid.leds;
       },
+      get room() {
+        return keyboard.hid.room;
+      },
       putScancode(byte) {
         keyboard.hid.putScancode(byte);
         keyboard.tell();

@@ -76,6 +76,11 @@ export class UsbKeyboard extends Hid {
     });
   }
 
+  /** Pause takes two reports for one byte. */
+  get room(): number {
+    return Math.max(0, MAX_WAITING - 1 - this.#queue.length);
+  }
+
   putScancode(byte: number): void {
     if (this.#pauseLeft > 0) {
       this.#pauseLeft--;

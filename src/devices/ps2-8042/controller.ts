@@ -49,7 +49,7 @@ export class Ps2Controller {
   constructor(clock: Clock, wires: Ps2Wires) {
     this.#wires = wires;
     this.#timer = clock.createTimer("ps2", () => this.#transfer());
-    this.keyboard = new Keyboard(() => this.#pump());
+    this.keyboard = new Keyboard(clock, () => this.#pump());
     this.mouse = new Mouse(clock, () => this.#pump());
   }
 

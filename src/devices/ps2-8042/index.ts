@@ -53,6 +53,9 @@ export function createPs2(config: Ps2Config): Ps2Device {
     reset: () => controller.reset(),
     keyboard: {
       putScancode: (byte) => controller.keyboard.putScancode(byte),
+      get room() {
+        return controller.keyboard.room;
+      },
       get leds() {
         return controller.keyboard.leds;
       },

@@ -1,16 +1,18 @@
 /**
  * The keyboard behind the controller (IBM PS/2 Technical Reference, "Keyboards 101/102"): scan sets 1 and 2, all commands
- * with their replies, LEDs. Keys arrive as set 1 from the host, repetition included, and leave in the selected set. A
- * reply goes before waiting scan codes. Not modelled: scan set 3 (refused with FEh), its key types (acknowledged), the
- * keyboard's own repetition (the rate is kept).
+ * with their replies, LEDs, repetition. Keys arrive as set 1 from the host and leave in the selected set. A reply goes
+ * before waiting scan codes. Not modelled: scan set 3 (refused with FEh), its key types (acknowledged).
  */
+import type { Clock } from "../../device-api/clock.ts";
 import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import * as R from "./registers.ts";
 import { BREAK_BIT, BREAK_PREFIX, EXTENDED_PREFIX, PAUSE_PREFIX, set1KeyToSet2 } from "./scan-codes.ts";
+import { EXTENDED_KEY, Typematic } from "./typematic.ts";
 
-const DEFAULT_TYPEMATIC = 0x2b;
+/** Bytes of the Pause key behind E1h. */
+const PAUSE_BYTES = 2;
 const ID = [0xab, 0x83] as const;
 
 export class Keyboard {
@@ -22,15 +24,20 @@ export class Keyboard {
   #scanSet = 2;
   #isScanning = true;
   #leds = 0;
-  #typematic = DEFAULT_TYPEMATIC;
+  readonly #typematic: Typematic;
+  /** The host has sent E0h: its key comes next. */
+  #isExtended = false;
+  /** Bytes of Pause, which does not repeat, that the host has yet to send. */
+  #pauseBytes = 0;
   /** The command whose parameter comes next, or 0. */
   #expects = 0;
   #lastSent = 0;
   readonly #hasByteChanged: () => void;
 
   /** `hasByteChanged`: the keyboard may have something to send now. */
-  constructor(hasByteChanged: () => void) {
+  constructor(clock: Clock, hasByteChanged: () => void) {
     this.#hasByteChanged = hasByteChanged;
+    this.#typematic = new Typematic(clock, (key) => this.#repeat(key));
   }
 
   get leds(): number {
@@ -45,17 +52,46 @@ export class Keyboard {
     this.#scanSet = 2;
     this.#expects = 0;
     this.#lastSent = 0;
+    this.#isExtended = false;
+    this.#pauseBytes = 0;
   }
 
   #setDefaults(): void {
-    this.#typematic = DEFAULT_TYPEMATIC;
+    this.#typematic.setDefault();
     this.#keys.clear();
     this.#sending.clear();
   }
 
-  putScancode(byte: number): void {
+  /** A prefix waits for its key, so one more than is put may have to fit. A keyboard that does not scan takes and drops everything. */
+  get room(): number {
+    return this.#isScanning ? Math.max(0, this.#keys.room - 1) : this.#keys.room;
+  }
+
+  putScancode(value: number): void {
     if (!this.#isScanning) return;
-    this.#keys.push(byte & 0xff);
+    const byte = value & 0xff;
+    const isExtended = this.#isExtended;
+    this.#isExtended = byte === EXTENDED_PREFIX;
+    if (this.#isExtended) return;
+    if (byte === PAUSE_PREFIX) {
+      this.#pauseBytes = PAUSE_BYTES;
+      this.#typematic.stop();
+    } else if (this.#pauseBytes > 0) this.#pauseBytes--;
+    else {
+      const key = (byte & ~BREAK_BIT) | (isExtended ? EXTENDED_KEY : 0);
+      if ((byte & BREAK_BIT) !== 0) this.#typematic.release(key);
+      else if (!this.#typematic.press(key)) return;
+    }
+    if (isExtended) this.#keys.push(EXTENDED_PREFIX);
+    this.#keys.push(byte);
+    this.#hasByteChanged();
+  }
+
+  /** A guest that is slow to take keys does not find more of them later. */
+  #repeat(key: number): void {
+    if (this.hasByte) return;
+    if ((key & EXTENDED_KEY) !== 0) this.#keys.push(EXTENDED_PREFIX);
+    this.#keys.push(key & ~EXTENDED_KEY);
     this.#hasByteChanged();
   }
 
@@ -100,7 +136,7 @@ export class Keyboard {
         this.#leds = value & 0x07;
         break;
       case R.KBD_TYPEMATIC:
-        this.#typematic = value & 0x7f;
+        this.#typematic.set(value);
         break;
       case R.KBD_SCAN_SET:
         if (value === 0) {
@@ -132,6 +168,7 @@ export class Keyboard {
         this.#reply(R.ACK, ...ID);
         return;
       case R.KBD_ENABLE:
+        this.#typematic.stop();
         this.#keys.clear();
         this.#sending.clear();
         this.#isScanning = true;
@@ -174,7 +211,9 @@ export class Keyboard {
       scanSet: this.#scanSet,
       isScanning: this.#isScanning,
       leds: this.#leds,
-      typematic: this.#typematic,
+      typematic: this.#typematic.save(),
+      isExtended: this.#isExtended,
+      pauseBytes: this.#pauseBytes,
       expects: this.#expects,
       lastSent: this.#lastSent,
     };
@@ -187,7 +226,9 @@ export class Keyboard {
     this.#scanSet = state.integer("scanSet", 1, 2);
     this.#isScanning = state.boolean("isScanning");
     this.#leds = state.integer("leds", 0, 7);
-    this.#typematic = state.integer("typematic", 0, 0x7f);
+    this.#typematic.load(state.child("typematic"));
+    this.#isExtended = state.boolean("isExtended");
+    this.#pauseBytes = state.integer("pauseBytes", 0, PAUSE_BYTES);
     this.#expects = state.byte("expects");
     this.#lastSent = state.byte("lastSent");
     state.end();

@@ -226,6 +226,76 @@ describe("keyboard", () => {
     expect(poll()).toBe(0x9e);
   });
 
+  describe("repetition", () => {
+    const put = (...bytes: number[]) => {
+      for (const byte of bytes) ps2.keyboard.putScancode(byte);
+    };
+    /** What an interrupt handler reads in so many milliseconds: bytes with their time in milliseconds. */
+    const read = (ms: number) => {
+      const got: { readonly byte: number; readonly atMs: number }[] = [];
+      for (let i = 0; i < ms * 10; i++) {
+        context.clock.advance(100_000);
+        if (context.irq[1].level) got.push({ byte: context.in(0x60), atMs: (i + 1) / 10 });
+      }
+      return got;
+    };
+    const bytes = (ms: number) => read(ms).map(({ byte }) => byte);
+
+    test.each([
+      ["of a keyboard that was left alone", [], 500, 91.74],
+      ["at its fastest", [0xf3, 0x00], 250, 33.36],
+      ["at its slowest", [0xf3, 0x7f], 1000, 500.4],
+    ])("delay and rate %s", (_name, commands, delayMs, periodMs) => {
+      setControl(0x41);
+      keyboard(...commands);
+      put(0x1e);
+      const got = read(delayMs + periodMs * 10.5);
+      expect(got.map(({ byte }) => byte)).toEqual(new Array(12).fill(0x1e));
+      for (let i = 1; i < got.length; i++)
+        expect(Math.abs(got[i].atMs - got[0].atMs - delayMs - (i - 1) * periodMs)).toBeLessThan(1.5);
+      put(0x9e);
+      expect(bytes(3000)).toEqual([0x9e]);
+    });
+
+    test("the key pressed last, until it is released; the host's own repetition is not heard", () => {
+      setControl(0x41);
+      put(0x2a, 0x1e);
+      expect(bytes(550)).toEqual([0x2a, 0x1e, 0x1e]);
+      put(0xaa, 0x1e, 0x1e);
+      expect(bytes(80)).toEqual([0xaa, 0x1e]);
+      put(0x30, 0x9e);
+      expect(bytes(550)).toEqual([0x30, 0x9e, 0x30]);
+      put(0xb0);
+      expect(bytes(2000)).toEqual([0xb0]);
+      put(0xe0, 0x48);
+      expect(bytes(550)).toEqual([0xe0, 0x48, 0xe0, 0x48]);
+      put(0x48);
+      expect(bytes(550)).toEqual([0x48, 0x48]);
+      put(0xe0, 0xc8, 0xc8);
+      expect(bytes(2000)).toEqual([0xe0, 0xc8, 0xc8]);
+    });
+
+    test("Pause does not repeat, and F4, F5, F6 and a reset let go", () => {
+      setControl(0x41);
+      const pause = [0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5];
+      put(...pause);
+      expect(bytes(3000)).toEqual(pause);
+      for (const byte of [0xf4, 0xf6, 0xff, 0xf5]) {
+        put(0x1e);
+        expect(bytes(10)).toEqual([0x1e]);
+        keyboard(byte);
+        expect(bytes(3000)).toEqual([]);
+      }
+    });
+
+    test("a guest that does not look finds two keys later, not a hundred", () => {
+      put(0x1e);
+      context.clock.advance(10e9);
+      put(0x9e);
+      expect(pollAll()).toEqual([0x1e, 0x1e, 0x9e]);
+    });
+  });
+
   test("a typed line of 600 keys arrives whole", () => {
     const line = Array.from({ length: 1200 }, (_, i) => (i % 2 === 0 ? 0x10 : 0x90) + (Math.floor(i / 2) % 10));
     for (const byte of line) ps2.keyboard.putScancode(byte);
@@ -339,7 +409,7 @@ describe("mouse", () => {
 test("saved state in the middle of everything", () => {
   setControl(0x43);
   mouse(0xf3, 200, 0xf3, 100, 0xf3, 80, 0xf4);
-  for (const byte of [0x1e, 0x9e, 0xe0, 0x48]) ps2.keyboard.putScancode(byte);
+  for (const byte of [0x1e, 0x9e, 0xe0, 0x48, 0xe0]) ps2.keyboard.putScancode(byte);
   ps2.pointer.putRelative(300, 5, 1, 1);
   context.clock.advance(700_000);
   data(0xed);
@@ -348,6 +418,9 @@ test("saved state in the middle of everything", () => {
   const { timeNs } = context.clock;
   const finish = () => {
     const first = pollAll();
+    context.clock.advance(450e6);
+    first.push(...pollAll());
+    ps2.keyboard.putScancode(0xc8);
     data(0xf2);
     return [...first, ...pollAll()];
   };
