@@ -67,6 +67,8 @@ export interface MachineDescription {
   readonly nics: readonly NicDescription[];
   /** Where the sound goes: an absolute path of a WAV file. */
   readonly audioFile: string | undefined;
+  /** The console's page may play what the guest plays. */
+  readonly isHeard: boolean;
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors. */
   readonly executionCap: number;
@@ -138,6 +140,8 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     nics: nics.map(({ slot }) => nicDescription(vbox, slot)),
     audioFile: audioFile(vbox),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
+    isHeard:
+      vbox.get(settings.audioEnabled) && vbox.get(settings.audioOut) && vbox.get(settings.audioDriver) !== "null",
     executionCap: Math.min(100, Math.max(1, vbox.get(settings.cpuExecutionCap))),
     processPriority: vbox.get(settings.processPriority),
     support: supportOf(vbox, index),

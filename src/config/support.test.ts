@@ -75,7 +75,9 @@ test("sound: the cards that are there, who hears them, and the file that extra d
   expect(supportOf(vbox).warned).toEqual([]);
   expect(describeMachine(vbox)).toMatchObject({ spec: { audio: { controller: "ac97" } }, audioFile: undefined });
   vbox.set(settings.audioDriver, "alsa");
-  expect(supportOf(vbox).warned).toEqual(["the sound driver ALSA: nobody hears what the guest plays"]);
+  expect(supportOf(vbox).warned).toEqual([
+    "the sound driver ALSA: the console's page (anneau console) plays what the guest plays",
+  ]);
   vbox.setExtraData("Anneau/AudioFile", "out.wav");
   vbox.set(settings.audioController, "sb16");
   vbox.set(settings.audioCodec, "sb16");

@@ -206,8 +206,12 @@ function checkSound(vbox: VboxFile, warned: string[]): void {
   if (controller === "ac97" && codec !== "stac9700")
     warned.push(`the codec ${labelOf(settings.audioCodec, codec)}: the guest has a STAC9700`);
   const driver = vbox.get(settings.audioDriver);
-  if (driver !== "null" && vbox.extraData(AUDIO_FILE_KEY) === undefined)
-    warned.push(`the sound driver ${labelOf(settings.audioDriver, driver)}: nobody hears what the guest plays`);
+  const hasFile = vbox.extraData(AUDIO_FILE_KEY) !== undefined;
+  if (driver === "null" || driver === "default" || hasFile) return;
+  const instead = vbox.get(settings.audioOut)
+    ? "the console's page (anneau console) plays what the guest plays"
+    : "nobody hears what the guest plays (modifyvm --audio-out on)";
+  warned.push(`the sound driver ${labelOf(settings.audioDriver, driver)}: ${instead}`);
 }
 
 function checkHostSide(vbox: VboxFile, { warned }: Lists): void {

@@ -8,6 +8,7 @@ import { loadVbox } from "../config/vbox-file.ts";
 import type { ControlHandlers } from "../control/server.ts";
 import type { ConsoleDrive, ConsoleHost, ConsoleMedia } from "../web/host.ts";
 import { metricTotals } from "./metrics-sampler.ts";
+import type { SoundHost } from "./sound-ring.ts";
 import type { Viewers } from "./viewers.ts";
 
 export interface ConsoleHostParts {
@@ -15,6 +16,8 @@ export interface ConsoleHostParts {
   readonly settingsPath: string;
   readonly handlers: ControlHandlers;
   readonly viewers: Viewers;
+  /** Absent without a sound card, or if it plays to nobody. */
+  readonly sound?: SoundHost;
 }
 
 interface Drive extends ConsoleDrive {
@@ -23,7 +26,7 @@ interface Drive extends ConsoleDrive {
   readonly device: number;
 }
 
-export function consoleHost({ name, settingsPath, handlers, viewers }: ConsoleHostParts): ConsoleHost {
+export function consoleHost({ name, settingsPath, handlers, viewers, sound }: ConsoleHostParts): ConsoleHost {
   const drives = (index: MediaIndex): Drive[] =>
     allAttachments(loadVbox(settingsPath).machine).flatMap(
       ({ controller, port, device, type, imageUuid, isEjected }) => {
@@ -49,6 +52,7 @@ export function consoleHost({ name, settingsPath, handlers, viewers }: ConsoleHo
         state,
         viewers: viewers.count,
         isPointerAbsolute: viewers.isPointerAbsolute,
+        hasSound: sound !== undefined,
         busyNs: Number(statistics.busyNs ?? 0),
         idleNs: Number(statistics.idleNs ?? 0),
         diskBytes: readBytes + writtenBytes,
@@ -76,6 +80,7 @@ export function consoleHost({ name, settingsPath, handlers, viewers }: ConsoleHo
     },
     screenshot: async () => Buffer.from((await handlers.screenshotpng({})).png ?? "", "base64"),
     connectViewer: (options) => viewers.connect(options),
+    listen: (listener) => sound?.listen(listener) ?? (() => {}),
     movePointer: (dx, dy, dz, buttons) => {
       viewers.input.relative(dx, dy, dz, buttons);
       viewers.wake();

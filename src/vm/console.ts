@@ -11,12 +11,15 @@ import type { WebConsole } from "../web/server.ts";
 import { consoleHost } from "./console-host.ts";
 import type { MachineThreadClient } from "./machine-thread-client.ts";
 import { RemoteDisplay } from "./remote-display.ts";
+import type { SoundHost } from "./sound-ring.ts";
 import { Viewers } from "./viewers.ts";
 
 export interface ConsoleParts {
   readonly vbox: VboxFile;
   readonly machine: MachineThreadClient;
   readonly log: Logger;
+  /** What the guest plays, if anybody is to hear it. */
+  readonly sound?: SoundHost;
   /** What the control socket's clients may do, the page may too. */
   readonly handlers: ControlHandlers;
   /** Where the web console keeps its token, see web/token.ts. */
@@ -77,11 +80,15 @@ export class MachineConsole {
   }
 
   async #openWeb(): Promise<WebConsole> {
-    const { vbox, handlers, tokenPath, log } = this.#parts;
+    const { vbox, handlers, tokenPath, log, sound } = this.#parts;
     // Loaded when wanted: a machine without a web console does not pay for it.
     const { WebConsole } = await import("../web/server.ts");
     const { name, path: settingsPath } = vbox;
-    return WebConsole.listen(consoleHost({ name, settingsPath, handlers, viewers: this.viewers }), tokenPath, log);
+    return WebConsole.listen(
+      consoleHost({ name, settingsPath, handlers, viewers: this.viewers, sound }),
+      tokenPath,
+      log,
+    );
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,7 @@ import type { ResultCode } from "../config/result-codes.ts";
 import type { CounterTree } from "../device-api/counters.ts";
 import type { RegisterValues } from "../machine/registers.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
+import type { SoundBuffers } from "./sound-ring.ts";
 
 /** An image file to put into a drive. */
 export interface MediumConfig {
@@ -58,6 +59,8 @@ export interface MachineThreadConfig {
   readonly log: SharedArrayBuffer;
   /** What the sound card plays goes into a WAV file, or nowhere. */
   readonly audioFile?: string;
+  /** To listeners in this process, see sound-ring.ts. */
+  readonly sound?: SoundBuffers;
   readonly trace: readonly string[];
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors; 100 when absent. Not for deterministic machines. */

@@ -34,6 +34,7 @@ import { MediumDrive } from "./medium-drive.ts";
 import { PortCompileService } from "./port-compile-service.ts";
 import { RingCharBackend } from "./ring-char-backend.ts";
 import { RingNetBackend } from "./ring-net-backend.ts";
+import { bothAudio, RingAudioBackend } from "./sound-ring.ts";
 
 /** A line that would not leave room for others is cut. */
 const MAX_LINE_BYTES = 8192;
@@ -103,7 +104,9 @@ class MachineThread {
   static async start(config: MachineThreadConfig): Promise<void> {
     const log = new RingLogger(new ByteRing(config.log));
     const drives: MediumDrive[] = [];
-    const audio = config.audioFile === undefined ? undefined : createWavSink(config.audioFile, log);
+    const wav = config.audioFile === undefined ? undefined : createWavSink(config.audioFile, log);
+    const live = config.sound && new RingAudioBackend(config.sound);
+    const audio = wav && live ? bothAudio(wav, live) : (wav ?? live);
     const open = (medium: IdeAttachment["medium"]): MediumDrive => {
       const drive = new MediumDrive(medium, log);
       drives.push(drive);
@@ -160,7 +163,7 @@ class MachineThread {
       config.port.postMessage({ event: "refused", message: error.message, code } satisfies MachineMessage);
     } finally {
       for (const drive of drives) drive.close();
-      audio?.close();
+      wav?.close();
       config.translator?.close();
       config.port.close();
     }

@@ -24,6 +24,7 @@ import { MachineThreadClient } from "./machine-thread-client.ts";
 import { MetricsSampler } from "./metrics-sampler.ts";
 import { NetworkHosts } from "./network/network-hosts.ts";
 import { type ProcessPriority, setProcessPriority } from "./process-priority.ts";
+import { SoundHost } from "./sound-ring.ts";
 import { UartHost } from "./uart-host.ts";
 import { plugPrinter, plugUart, type Unplug } from "./uart-plugs.ts";
 
@@ -188,7 +189,11 @@ export class VmProcess {
     log.info(`${spec.osTypeId}, ${spec.ramMiB} MB, video ${spec.graphics} ${spec.vramMiB} MB, boot ${spec.bootOrder}`);
     for (const { port, device, medium } of ide) log.info(`IDE ${port}.${device}: ${medium?.path ?? "(empty)"}`);
     for (const { drive, medium } of floppies) log.info(`floppy ${drive}: ${medium?.path ?? "(empty)"}`);
-    if (spec.audio) log.info(`sound card ${spec.audio.controller}, played to ${description.audioFile ?? "nobody"}`);
+    if (spec.audio) {
+      const listeners = [description.audioFile, description.isHeard ? "the console's page" : undefined];
+      const heardBy = listeners.filter((one) => one !== undefined).join(" and ");
+      log.info(`sound card ${spec.audio.controller}, played to ${heardBy === "" ? "nobody" : heardBy}`);
+    }
     editVbox(this.#settingsPath, (file) => {
       file.isAborted = false;
       file.touchStateChange();
@@ -208,6 +213,7 @@ export class VmProcess {
     const socketPath = socketPathOf(vbox.uuid);
     const handlers = controlHandlers(this);
     this.#control = await ControlServer.listen(socketPath, handlers);
+    const sound = description.isHeard ? new SoundHost() : undefined;
     this.#machine = await MachineThreadClient.start({
       spec,
       ide,
@@ -216,6 +222,7 @@ export class VmProcess {
       parallels: this.#parallels,
       nics: this.#network.hosts,
       audioFile: description.audioFile,
+      sound: sound?.buffers,
       trace: options.trace,
       onTripleFault,
       executionCap,
@@ -237,7 +244,7 @@ export class VmProcess {
       },
     });
     const tokenPath = consoleTokenPath(vbox.uuid);
-    this.#console = await MachineConsole.open({ vbox, machine: this.#machine, log, handlers, tokenPath });
+    this.#console = await MachineConsole.open({ vbox, machine: this.#machine, log, handlers, tokenPath, sound });
     this.#network.machine = this.#machine;
     if (options.startPaused) this.#network.pause();
     this.#watch = setInterval(() => this.#watchSettings(), WATCH_MS);

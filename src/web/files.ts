@@ -21,11 +21,13 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
   const text = (name: string, contentType: string) => ({ contentType, read: () => readFileSync(join(page, name)) });
   files.set("/", text("index.html", "text/html; charset=utf-8"));
   files.set("/style.css", text("style.css", "text/css; charset=utf-8"));
-  files.set("/console.js", {
-    contentType: javaScript,
-    // Types are all that separates the page's script from what a browser runs.
-    read: () => stripTypeScriptTypes(readFileSync(join(page, "console.ts"), "utf8")),
-  });
+  for (const name of ["console", "sound", "player"]) {
+    files.set(`/${name}.js`, {
+      contentType: javaScript,
+      // Types are all that separates the page's scripts from what a browser runs.
+      read: () => stripTypeScriptTypes(readFileSync(join(page, `${name}.ts`), "utf8")),
+    });
+  }
   const novnc = novncFolder();
   for (const folder of ["core", "vendor"]) {
     for (const name of readdirSync(join(novnc, folder), { recursive: true, encoding: "utf8" })) {

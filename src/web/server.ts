@@ -18,6 +18,8 @@ const MAX_BODY_BYTES = 16_384;
 const MAX_MESSAGE_BYTES = 1 << 20;
 const MAX_SOCKETS = 128;
 const MAX_VIEWERS = 16;
+/** Half a second of sound; a listener that is further behind loses some. */
+const MAX_UNHEARD_BYTES = 96_000;
 
 const pageHeaders = {
   "Content-Security-Policy":
@@ -123,16 +125,17 @@ export class WebConsole {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const verdict = this.#access.judge(request.url ?? "", request.headers);
-    const isKnown = verdict.isAllowed && (verdict.path === "/rfb" || verdict.path === "/pointer");
+    const isKnown = verdict.isAllowed && ["/rfb", "/pointer", "/sound"].includes(verdict.path);
     socket.on("error", () => {});
-    if (!isKnown || this.#webSockets.clients.size >= 2 * MAX_VIEWERS) {
+    if (!isKnown || this.#webSockets.clients.size >= 3 * MAX_VIEWERS) {
       socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.on("error", () => {});
       if (verdict.path === "/rfb") this.#view(webSocket);
-      else this.#point(webSocket);
+      else if (verdict.path === "/pointer") this.#point(webSocket);
+      else this.#listen(webSocket);
     });
   }
 
@@ -167,6 +170,14 @@ export class WebConsole {
       this.#viewers--;
       connection.close();
     });
+  }
+
+  #listen(webSocket: WebSocket): void {
+    const stop = this.#host.listen((packet) => {
+      if (webSocket.bufferedAmount < MAX_UNHEARD_BYTES) webSocket.send(Buffer.from(packet));
+    });
+    webSocket.on("message", () => webSocket.terminate());
+    webSocket.on("close", stop);
   }
 
   /** Motion of a caught pointer: [dx, dy, dz, buttons]. */

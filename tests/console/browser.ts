@@ -19,8 +19,16 @@ export function launchBrowser(): Promise<Browser> {
 export const addressIn = (text: string) => /http:\/\/127\.0\.0\.1:[0-9]+\/[A-Za-z0-9_-]{43}\//.exec(text)?.[0] ?? "";
 
 /** A page of its own, connected to the machine. The test fails if the page complains of anything. */
-export async function openPage(browser: Browser, url: string, size = { width: 1000, height: 700 }): Promise<Page> {
-  const context = await browser.newContext({ viewport: size, hasTouch: size.width < 500 });
+export async function openPage(
+  browser: Browser,
+  url: string,
+  size = { width: 1000, height: 700 },
+  /** Runs in the page before its own scripts, and may do what the page's policy forbids. */
+  initScript?: string,
+): Promise<Page> {
+  const bypassCSP = initScript !== undefined;
+  const context = await browser.newContext({ viewport: size, hasTouch: size.width < 500, bypassCSP });
+  if (initScript !== undefined) await context.addInitScript(initScript);
   onTestFinished(() => context.close());
   const page = await context.newPage();
   const errors: string[] = [];

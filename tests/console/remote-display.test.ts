@@ -1,12 +1,12 @@
 /** The remote display as viewers have it: VNC on a TCP port of a VM's process. */
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { RfbTestClient } from "../../src/display/rfb/testing.ts";
+import type { RfbTestClient } from "../../src/display/rfb/testing.ts";
 import { vncResponse } from "../../src/display/rfb/vnc-authentication.ts";
 import { desEncrypt } from "../../src/vm/remote-display.ts";
 import { ConsoleGuest, until } from "./console-guest.ts";
+import { answer, freePort, readXwd, viewer } from "./rfb-viewer.ts";
 
 beforeAll(() => {
   for (const [program, name] of [
@@ -18,14 +18,6 @@ beforeAll(() => {
     if (spawnSync("which", [program]).status !== 0) throw new Error(`${program} is missing: apt-get install ${name}`);
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 async function remoteGuest(...settings: string[]): Promise<{ guest: ConsoleGuest; port: number }> {
   const guest = new ConsoleGuest();
   const port = await freePort();
@@ -35,19 +27,6 @@ async function remoteGuest(...settings: string[]): Promise<{ guest: ConsoleGuest
   await guest.shows("ready");
   return { guest, port };
 }
-
-async function viewer(port: number): Promise<{ client: RfbTestClient; socket: Socket }> {
-  const socket = connect(port, "127.0.0.1");
-  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-  const client = new RfbTestClient((bytes) => socket.write(bytes));
-  socket.on("data", (bytes: Buffer) => client.receive(bytes));
-  socket.on("close", () => client.end());
-  socket.on("error", () => {});
-  onTestFinished(() => void socket.destroy());
-  return { client, socket };
-}
-
-const answer = (challenge: Uint8Array) => vncResponse("geheim", challenge, desEncrypt);
 
 test("every encoding gives the picture that screenshotpng gives, through typing and changes of mode", async () => {
   const { guest, port } = await remoteGuest("--vrdemulticon", "on");
@@ -198,30 +177,6 @@ test("twenty viewers one after another leave nothing open", async () => {
   expect(viewers).toBe(0);
 });
 
-/** The picture of an Xvfb screen, from its frame buffer file (X Window Dump, 32 bits a pixel). */
-function xPicture(path: string): { width: number; height: number; rgb: Uint8Array } {
-  const dump = readFileSync(path);
-  const word = (index: number) => dump.readUInt32BE(index * 4);
-  const [headerBytes, width, height, isMsbFirst, stride, colors] = [
-    word(0),
-    word(4),
-    word(5),
-    word(7),
-    word(12),
-    word(19),
-  ];
-  const start = headerBytes + colors * 12;
-  const rgb = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const at = start + y * stride + x * 4;
-      const pixel = isMsbFirst ? dump.readUInt32BE(at) : dump.readUInt32LE(at);
-      rgb.set([(pixel >> 16) & 255, (pixel >> 8) & 255, pixel & 255], (y * width + x) * 3);
-    }
-  }
-  return { width, height, rgb };
-}
-
 test("TigerVNC's viewer logs in, types and shows the picture pixel for pixel", async () => {
   const { guest, port } = await remoteGuest();
   const control = await guest.control();
@@ -268,7 +223,7 @@ test("TigerVNC's viewer logs in, types and shows the picture pixel for pixel", a
   const shot = guest.screenshot();
   let different = -1;
   await until("the same picture", () => {
-    const seen = xPicture(`${folder}/Xvfb_screen0`);
+    const seen = readXwd(readFileSync(`${folder}/Xvfb_screen0`));
     different = 0;
     // The X pointer's own corner is not the guest's.
     for (let i = 0; i < shot.rgb.length; i++) if (seen.rgb[i] !== shot.rgb[i]) different++;

@@ -115,7 +115,7 @@ const codecs: Record<string, string> = { ac97: "stac9700", sb16: "sb16", hda: "s
 export const audioOptions = inGroup("Audio", [
   custom("audio-driver audiodriver", "text", (vbox, option) => setAudioDriver(vbox, option, false), {
     example: ["null"],
-    note: "the drivers of the host's platform; all but null are warned about at start, as nobody hears what the guest plays",
+    note: "the drivers of the host's platform: all of them but `null` are the console's page, and `startvm` says so",
   }),
   custom("audio", "text", (vbox, option) => setAudioDriver(vbox, option, true), {
     status: "warned",
@@ -123,8 +123,7 @@ export const audioOptions = inGroup("Audio", [
     note: "old spelling: driver and switching on in one",
   }),
   onOff("audio-enabled audioenabled", settings.audioEnabled, {
-    status: "warned",
-    note: "the guest has its card; extra data `Anneau/AudioFile` names a WAV file for what it plays",
+    note: "the console's page plays it; extra data `Anneau/AudioFile` names a WAV file for it",
   }),
   custom(
     "audio-controller audiocontroller",

@@ -3,11 +3,13 @@
  * addresses are relative to the page's own, which carries the token.
  */
 import RFB from "./novnc/core/rfb.js";
+import { Sound } from "./sound.js";
 
 interface State {
   name: string;
   state: string;
   isPointerAbsolute: boolean;
+  hasSound: boolean;
   busyNs: number;
   idleNs: number;
   diskBytes: number;
@@ -98,6 +100,8 @@ async function refreshState(): Promise<void> {
     button.hidden = action === (state.state === "paused" ? "pause" : "resume");
   }
   element("lock").hidden = state.isPointerAbsolute;
+  element("sound").hidden = !state.hasSound;
+  if (sound.isOn) element("sound").title = `${Math.round(sound.delaySeconds * 1000)} ms behind the machine`;
   last = state;
 }
 
@@ -248,6 +252,16 @@ element("shot").addEventListener("click", () => {
   link.href = "screenshot.png";
   link.download = `${last?.name ?? "screen"}.png`;
   link.click();
+  backToScreen();
+});
+
+// --- Sound.
+
+const sound = new Sound(socketAddress("sound"));
+element("sound").addEventListener("click", () => {
+  if (sound.isOn) sound.stop();
+  else sound.start();
+  element("sound").setAttribute("aria-pressed", String(sound.isOn));
   backToScreen();
 });
 
