@@ -67,6 +67,23 @@ test("the engine that extra data names; another word is refused", () => {
   ]);
 });
 
+test("Windows 95 and 98, whose delay loops want a slow processor, have the interpreter unless extra data says otherwise", () => {
+  const vbox = machine();
+  for (const [type, engine] of [
+    ["Windows95", "interpreter"],
+    ["Windows98", "interpreter"],
+    ["WindowsMe", "translator"],
+    ["WindowsXP", "translator"],
+    ["DOS", "translator"],
+  ] as const) {
+    vbox.set(settings.osType, type);
+    expect([type, describeMachine(vbox).spec.cpu.engine]).toEqual([type, engine]);
+  }
+  vbox.set(settings.osType, "Windows98");
+  vbox.setExtraData("Anneau/Engine", "translator");
+  expect(describeMachine(vbox).spec.cpu.engine).toBe("translator");
+});
+
 test("sound: the cards that are there, who hears them, and the file that extra data names", () => {
   const vbox = machine();
   vbox.set(settings.audioEnabled, true);

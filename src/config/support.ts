@@ -30,12 +30,19 @@ export const carriedOut = {
 /** Extra data that names a WAV file for what the guest plays. */
 export const AUDIO_FILE_KEY = "Anneau/AudioFile";
 
-/** Extra data that names the CPU engine; without it the translator. */
+/** Extra data that names the CPU engine; without it the operating system's type decides. */
 export const ENGINE_KEY = "Anneau/Engine";
 
-/** The engine that a VM's extra data names; undefined for a word that is none. */
+/**
+ * These divide by what a million turns of LOOP take in milliseconds (NDIS.VXD, Microsoft's KB312108): on a processor that
+ * needs less than one, as the translator does, they stop at start. The interpreter takes about sixteen.
+ */
+const needsSlowLoops = /^Windows9[58]$/;
+
+/** The engine that a VM's extra data names, or that suits its operating system; undefined for a word that is none. */
 export function engineOf(vbox: VboxFile): CpuEngine | undefined {
-  const word = vbox.extraData(ENGINE_KEY) ?? "translator";
+  const word =
+    vbox.extraData(ENGINE_KEY) ?? (needsSlowLoops.test(vbox.get(settings.osType)) ? "interpreter" : "translator");
   return cpuEngines.find((engine) => engine === word);
 }
 

@@ -24,6 +24,10 @@ const legacy = "for m in floppy parport_pc lp psmouse pcspkr; do modprobe $m; do
 /** Each says what it has found. */
 const bound = [
   /parport0: PC-style at 0x378, irq 7 \[PCSPP,TRISTATE\]/,
+  /parport1: PC-style at 0x278, irq 5 \[PCSPP,TRISTATE\]/,
+  /ttyS1 at I\/O 0x2f8 \(irq = 3, .*\) is a 16550A/,
+  /ttyS2 at I\/O 0x3e8 \(irq = 4, .*\) is a 16550A/,
+  /ttyS3 at I\/O 0x2e8 \(irq = 3, .*\) is a 16550A/,
   /lp0: using parport0 \(interrupt-driven\)/,
   /Floppy drive\(s\): fd0 is 1\.44M/,
   /FDC 0 is a S82078B/,
@@ -95,7 +99,16 @@ test("drivers of every device bind and log no complaint that QEMU's guest has no
       nics: [nic(0, "Am79C973"), nic(1, "82540EM"), nic(2, "virtio")],
       audio: { controller: "ac97" },
       usb: { pointing: "tablet", hasKeyboard: false },
-      parallels: [{ enabled: true, ioBase: 0x378, irq: 7 }],
+      uarts: [0x3f8, 0x2f8, 0x3e8, 0x2e8].map((ioBase, i) => ({
+        enabled: true,
+        ioBase,
+        irq: 4 - (i & 1),
+        type: "16550A",
+      })),
+      parallels: [
+        { enabled: true, ioBase: 0x378, irq: 7 },
+        { enabled: true, ioBase: 0x278, irq: 5 },
+      ],
     },
   });
   guest.shell(legacy);
