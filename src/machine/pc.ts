@@ -53,6 +53,8 @@ export interface MachineBackends {
   nic(index: number): NetBackend | undefined;
   /** What the sound card plays into; nobody listens without it. */
   audio?(): AudioBackend | undefined;
+  /** What the PC's own loudspeaker plays into; absent: nobody hears it, and it costs nothing. */
+  speaker?(): AudioBackend | undefined;
 }
 
 export interface PcHost extends MachineOwner {
@@ -112,11 +114,13 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
   const fpuError = interrupts.isaIrq(13);
   core.cpu.onFpuError = () => fpuError.raise();
   const systemPorts = devices.createSystemPorts({
-    timer2: { gate: pit.gate2, out: pit.out2 },
+    timer2: { gate: pit.gate2, out: pit.out2, outAt: (ns) => pit.out2.at(ns) },
+    speaker: backends.speaker?.(),
     a20,
     requestReset,
     clearFpuError: () => fpuError.lower(),
   });
+  pit.onCounter2 = () => systemPorts.settleSpeaker();
   const ps2 = devices.createPs2({ a20, requestReset });
   const acpiPm = devices.createAcpiPm({ isAcpiEnabled: spec.acpi, requestPowerOff, requestReset });
 

@@ -16,8 +16,7 @@ export interface ConsoleHostParts {
   readonly settingsPath: string;
   readonly handlers: ControlHandlers;
   readonly viewers: Viewers;
-  /** Absent without a sound card, or if it plays to nobody. */
-  readonly sound?: SoundHost;
+  readonly sound: SoundHost;
 }
 
 interface Drive extends ConsoleDrive {
@@ -52,7 +51,6 @@ export function consoleHost({ name, settingsPath, handlers, viewers, sound }: Co
         state,
         viewers: viewers.count,
         isPointerAbsolute: viewers.isPointerAbsolute,
-        hasSound: sound !== undefined,
         busyNs: Number(statistics.busyNs ?? 0),
         idleNs: Number(statistics.idleNs ?? 0),
         diskBytes: readBytes + writtenBytes,
@@ -80,7 +78,7 @@ export function consoleHost({ name, settingsPath, handlers, viewers, sound }: Co
     },
     screenshot: async () => Buffer.from((await handlers.screenshotpng({})).png ?? "", "base64"),
     connectViewer: (options) => viewers.connect(options),
-    listen: (listener) => sound?.listen(listener) ?? (() => {}),
+    listen: (listener) => sound.listen(listener),
     movePointer: (dx, dy, dz, buttons) => {
       viewers.input.relative(dx, dy, dz, buttons);
       viewers.wake();

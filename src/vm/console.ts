@@ -18,8 +18,8 @@ export interface ConsoleParts {
   readonly vbox: VboxFile;
   readonly machine: MachineThreadClient;
   readonly log: Logger;
-  /** What the guest plays, if anybody is to hear it. */
-  readonly sound?: SoundHost;
+  /** What the guest plays. */
+  readonly sound: SoundHost;
   /** What the control socket's clients may do, the page may too. */
   readonly handlers: ControlHandlers;
   /** Where the web console keeps its token, see web/token.ts. */

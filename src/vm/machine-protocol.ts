@@ -61,6 +61,8 @@ export interface MachineThreadConfig {
   readonly audioFile?: string;
   /** To listeners in this process, see sound-ring.ts. */
   readonly sound?: SoundBuffers;
+  /** The sound card's sound goes there; the speaker's always does. */
+  readonly isCardHeard?: boolean;
   readonly trace: readonly string[];
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors; 100 when absent. Not for deterministic machines. */

@@ -105,7 +105,7 @@ class MachineThread {
     const log = new RingLogger(new ByteRing(config.log));
     const drives: MediumDrive[] = [];
     const wav = config.audioFile === undefined ? undefined : createWavSink(config.audioFile, log);
-    const live = config.sound && new RingAudioBackend(config.sound);
+    const live = config.sound && config.isCardHeard ? new RingAudioBackend(config.sound) : undefined;
     const audio = wav && live ? bothAudio(wav, live) : (wav ?? live);
     const open = (medium: IdeAttachment["medium"]): MediumDrive => {
       const drive = new MediumDrive(medium, log);
@@ -130,6 +130,7 @@ class MachineThread {
           parallel: (index) => parallels[index],
           nic: (index) => nics[index],
           audio: () => audio,
+          speaker: () => config.sound && new RingAudioBackend(config.sound, 1),
         },
         {
           log,

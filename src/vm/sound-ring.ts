@@ -6,8 +6,8 @@
 import type { AudioBackend } from "../backend-api/audio.ts";
 import { FrameRing } from "./frame-ring.ts";
 
-/** A third of a second at 48,000 Hz, and more at lower rates. */
-const RING_BYTES = 1 << 16;
+/** More than a second at 48,000 Hz: as long as a busy host may keep the main thread from coming. */
+const RING_BYTES = 1 << 18;
 /** Frames of a packet: 21 ms at 48,000 Hz. */
 const PACKET_FRAMES = 1024;
 const HEADER_BYTES = 4;
@@ -23,10 +23,13 @@ export interface SoundBuffers {
 export class RingAudioBackend implements AudioBackend {
   readonly #ring: FrameRing;
   readonly #listeners: Int32Array;
+  readonly #source: number;
   readonly #packet = new Uint8Array(HEADER_BYTES + PACKET_FRAMES * FRAME_BYTES);
   readonly #view = new DataView(this.#packet.buffer);
 
-  constructor(buffers: SoundBuffers) {
+  /** `source` tells listeners apart what plays at the same time: 0 the sound card, 1 the PC's speaker. */
+  constructor(buffers: SoundBuffers, source = 0) {
+    this.#source = source;
     this.#ring = new FrameRing(buffers.ring);
     this.#listeners = new Int32Array(buffers.listeners);
   }
@@ -35,7 +38,7 @@ export class RingAudioBackend implements AudioBackend {
     if (Atomics.load(this.#listeners, 0) === 0) return;
     for (let start = 0; start < samples.length; start += PACKET_FRAMES * 2) {
       const count = Math.min(samples.length - start, PACKET_FRAMES * 2);
-      this.#view.setUint32(0, rateHz, true);
+      this.#view.setUint32(0, (rateHz & 0xff_ffff) | (this.#source << 24), true);
       for (let i = 0; i < count; i++) this.#view.setInt16(HEADER_BYTES + i * 2, samples[start + i], true);
       const outcome = this.#ring.write(this.#packet.subarray(0, HEADER_BYTES + count * 2));
       if (outcome === "first") this.#ring.wakeReader();
@@ -53,7 +56,7 @@ export function bothAudio(one: AudioBackend, other: AudioBackend): AudioBackend 
   };
 }
 
-/** A packet: the rate in Hz (32 bits, little-endian), then 16-bit samples, left and right in turn. Valid during the call. */
+/** A packet: the rate in Hz (24 bits, little-endian), the source (8 bits), then 16-bit samples, left and right in turn. Valid during the call. */
 export type SoundListener = (packet: Uint8Array) => void;
 
 /** The main thread's end. */

@@ -213,7 +213,7 @@ export class VmProcess {
     const socketPath = socketPathOf(vbox.uuid);
     const handlers = controlHandlers(this);
     this.#control = await ControlServer.listen(socketPath, handlers);
-    const sound = description.isHeard ? new SoundHost() : undefined;
+    const sound = new SoundHost();
     this.#machine = await MachineThreadClient.start({
       spec,
       ide,
@@ -222,7 +222,8 @@ export class VmProcess {
       parallels: this.#parallels,
       nics: this.#network.hosts,
       audioFile: description.audioFile,
-      sound: sound?.buffers,
+      sound: sound.buffers,
+      isCardHeard: description.isHeard,
       trace: options.trace,
       onTripleFault,
       executionCap,

@@ -13,8 +13,6 @@ export interface ConsoleState {
   readonly viewers: number;
   /** The guest takes places from a tablet: no pointer needs to be caught. */
   readonly isPointerAbsolute: boolean;
-  /** The machine has a sound card that listeners hear. */
-  readonly hasSound: boolean;
   /** Nanoseconds that the guest's processor was busy and idle since power-on. */
   readonly busyNs: number;
   readonly idleNs: number;
@@ -50,8 +48,8 @@ export interface ConsoleHost {
   screenshot(): Promise<Uint8Array>;
   connectViewer(options: Pick<RfbOptions, "security" | "transport" | "onReady" | "onClosed">): RfbConnection;
   /**
-   * What the guest plays, until the function returned is called: packets of a rate in Hz (32 bits, little-endian) and 16-bit
-   * samples, left and right in turn, valid during the call. Nothing without a sound card.
+   * What the guest plays, until the function returned is called: packets of a rate in Hz (24 bits, little-endian), a source (0
+   * the sound card, 1 the PC's speaker) and 16-bit samples, left and right in turn, valid during the call.
    */
   listen(listener: (packet: Uint8Array) => void): () => void;
   /** A caught pointer: motion in counts; buttons: bit 0 left, 1 right, 2 middle. */

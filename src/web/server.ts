@@ -18,8 +18,8 @@ const MAX_BODY_BYTES = 16_384;
 const MAX_MESSAGE_BYTES = 1 << 20;
 const MAX_SOCKETS = 128;
 const MAX_VIEWERS = 16;
-/** Half a second of sound; a listener that is further behind loses some. */
-const MAX_UNHEARD_BYTES = 96_000;
+/** A second of sound; a listener that is further behind loses some. */
+const MAX_UNHEARD_BYTES = 192_000;
 
 const pageHeaders = {
   "Content-Security-Policy":

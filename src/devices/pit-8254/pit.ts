@@ -34,12 +34,15 @@ export class Pit8254 implements ByteRegisters {
   readonly #clock: Clock;
   readonly #irq: IrqLine;
   readonly #timer: Timer;
+  readonly #onCounter2: () => void;
   /** Gates 0 and 1 are tied high. */
   readonly #counters = [new Counter(true), new Counter(true), new Counter(false)] as const;
   /** The next rising edge of counter 0 to deliver, or -1. */
   #riseTick = -1;
 
-  constructor(clock: Clock, irq: IrqLine) {
+  /** `onCounter2`: counter 2 is about to be written. */
+  constructor(clock: Clock, irq: IrqLine, onCounter2: () => void = () => {}) {
+    this.#onCounter2 = onCounter2;
     this.#clock = clock;
     this.#irq = irq;
     this.#timer = clock.createTimer("pit", () => this.#deliver());
@@ -63,6 +66,7 @@ export class Pit8254 implements ByteRegisters {
   }
 
   writeByte(offset: number, value: number): void {
+    if (offset === 2 || (offset === R.CONTROL_WORD && value >>> R.SC_SHIFT === 2)) this.#onCounter2();
     const tick = this.#now();
     if (offset !== R.CONTROL_WORD) {
       this.#counters[offset].write(value, tick);
@@ -92,6 +96,11 @@ export class Pit8254 implements ByteRegisters {
   }
   out2(): boolean {
     return this.#counters[2].out(this.#now());
+  }
+
+  /** At a guest time that is not in the future. */
+  out2At(ns: number): boolean {
+    return this.#counters[2].out(ticksOfNs(ns));
   }
 
   /** Counter 0 was written: the line takes OUT's level, the next edge is found anew. */

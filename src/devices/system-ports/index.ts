@@ -9,7 +9,12 @@ export type { ResetRequest, SystemPortsConfig } from "./system-ports.ts";
 
 const kind = "system-ports";
 
-export function createSystemPorts(config: SystemPortsConfig): Device {
+export interface SystemPortsDevice extends Device {
+  /** To be called before counter 2 of the timer is written. Valid after `attach`. */
+  settleSpeaker(): void;
+}
+
+export function createSystemPorts(config: SystemPortsConfig): SystemPortsDevice {
   let ports: SystemPorts;
   return {
     id: kind,
@@ -58,6 +63,7 @@ export function createSystemPorts(config: SystemPortsConfig): Device {
         (_offset, value) => ports.writeResetControl(value),
       );
     },
+    settleSpeaker: () => ports.settleSpeaker(),
     reset: () => ports.reset(),
     save: () => ({ kind, version: 1, data: ports.save() }),
     load: (leaf) => ports.load(StateReader.open(leaf, kind, 1)),

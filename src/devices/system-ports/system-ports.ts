@@ -1,13 +1,15 @@
 /**
  * The small ports of a PC's chipset (82371SB, order 290550): port 61h (speaker gate, refresh toggle, timer 2), 92h (gate
  * A20, processor reset), 80h (POST code), B2h/B3h (power management control and status as plain bytes: there is no SMM),
- * F0h/F1h (coprocessor error), CF9h (reset control). Not modelled: parity and IOCHK NMIs (never pending), speaker sound.
+ * F0h/F1h (coprocessor error), CF9h (reset control). Not modelled: parity and IOCHK NMIs (never pending).
  */
+import type { AudioBackend } from "../../backend-api/audio.ts";
 import type { Clock } from "../../device-api/clock.ts";
 import type { Wire } from "../../device-api/irq-line.ts";
 import type { SavedValue } from "../../device-api/saved-state.ts";
 import type { StateReader } from "../../device-api/state-reader.ts";
 import * as R from "./registers.ts";
+import { Speaker } from "./speaker.ts";
 
 /**
  * "cpu": the INIT pin, nothing but the processor starts over (the way back from protected mode: shutdown code in CMOS 0Fh).
@@ -16,7 +18,14 @@ import * as R from "./registers.ts";
 export type ResetRequest = "cpu" | "system";
 
 export interface SystemPortsConfig {
-  readonly timer2: { readonly gate: { set(level: boolean): void }; readonly out: { readonly level: boolean } };
+  readonly timer2: {
+    readonly gate: { set(level: boolean): void };
+    readonly out: { readonly level: boolean };
+    /** OUT at a guest time that is not in the future; wanted with a speaker. */
+    outAt?(ns: number): boolean;
+  };
+  /** What hears the loudspeaker. */
+  readonly speaker?: AudioBackend;
   /** Gate A20, shared with the keyboard controller: true lets address bit 20 through. Takes effect at once. */
   readonly a20: Wire;
   /** Asked for from inside a port access; carried out after the instruction. */
@@ -30,6 +39,7 @@ export interface SystemPortsConfig {
 export class SystemPorts {
   readonly #config: SystemPortsConfig;
   readonly #clock: Clock;
+  readonly #speaker: Speaker | undefined;
   #nmisc = 0;
   #postCode = 0;
   #apmControl = 0;
@@ -39,6 +49,8 @@ export class SystemPorts {
   constructor(config: SystemPortsConfig, clock: Clock) {
     this.#config = config;
     this.#clock = clock;
+    const { speaker, timer2 } = config;
+    if (speaker) this.#speaker = new Speaker(clock, (ns) => timer2.outAt?.(ns) ?? false, speaker);
   }
 
   reset(): void {
@@ -48,6 +60,12 @@ export class SystemPorts {
     this.#apmStatus = 0;
     this.#resetControl = 0;
     this.#config.timer2.gate.set(false);
+    this.#speaker?.reset();
+  }
+
+  /** Counter 2 is about to be written. */
+  settleSpeaker(): void {
+    this.#speaker?.settle();
   }
 
   readNmisc(): number {
@@ -56,8 +74,10 @@ export class SystemPorts {
     return this.#nmisc | (isRefresh ? R.NMISC_REFRESH : 0) | (isOut ? R.NMISC_TIMER2_OUT : 0);
   }
   writeNmisc(value: number): void {
+    this.#speaker?.settle();
     this.#nmisc = value & R.NMISC_WRITABLE;
     this.#config.timer2.gate.set((value & R.NMISC_TIMER2_GATE) !== 0);
+    this.#speaker?.setData((value & R.NMISC_SPEAKER_DATA) !== 0);
   }
 
   readPostCode(): number {
@@ -113,6 +133,8 @@ export class SystemPorts {
 
   load(state: StateReader): void {
     this.#nmisc = state.integer("nmisc", 0, R.NMISC_WRITABLE);
+    this.#speaker?.reset();
+    this.#speaker?.setData((this.#nmisc & R.NMISC_SPEAKER_DATA) !== 0);
     this.#postCode = state.byte("postCode");
     this.#apmControl = state.byte("apmControl");
     this.#apmStatus = state.byte("apmStatus");

@@ -9,7 +9,6 @@ interface State {
   name: string;
   state: string;
   isPointerAbsolute: boolean;
-  hasSound: boolean;
   busyNs: number;
   idleNs: number;
   diskBytes: number;
@@ -100,7 +99,6 @@ async function refreshState(): Promise<void> {
     button.hidden = action === (state.state === "paused" ? "pause" : "resume");
   }
   element("lock").hidden = state.isPointerAbsolute;
-  element("sound").hidden = !state.hasSound;
   if (sound.isOn) element("sound").title = `${Math.round(sound.delaySeconds * 1000)} ms behind the machine`;
   last = state;
 }
