@@ -41,7 +41,7 @@ export class MachineDeviceContext implements DeviceContext {
     return this.#parts.trace(channel);
   }
   claimPorts(base: number, length: number, window: IoWindow): void {
-    this.#parts.ports.claim(base, length, window);
+    this.#parts.ports.claim(base, length, window, this.#deviceId);
   }
   claimMovablePorts(length: number, window: IoWindow): MovablePorts {
     return this.#parts.ports.addMovable(length, window);

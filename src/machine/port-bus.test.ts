@@ -55,10 +55,10 @@ test("no more than 256 distinct places are logged, and all are counted", () => {
   expect(demand.counts()["unclaimed port read"]).toBe(1000);
 });
 
-test("built-in claims that overlap are an error of the assembly", () => {
+test("built-in claims that overlap are refused by the name of the later one", () => {
   const { bus } = createBus();
   bus.claim(0x60, 1, echo(0));
-  expect(() => bus.claim(0x5f, 4, echo(0))).toThrow(/60h is claimed twice/);
+  expect(() => bus.claim(0x5f, 4, echo(0), "uart-1")).toThrow(/^uart-1: I\/O port 60h is another device's/);
   expect(() => bus.claim(0xffff, 2, echo(0))).toThrow();
 });
 

@@ -7,7 +7,7 @@
  * Configuration mechanism #1 has its address register at CF8h for 32-bit accesses only (other accesses there belong to
  * whoever claims the byte, such as the reset control register at CF9h), hence `claimDword`.
  */
-import { InternalError } from "../base/errors.ts";
+import { AnneauError, InternalError } from "../base/errors.ts";
 import { silentTrace, type TraceChannel } from "../base/logger.ts";
 import type { MovablePorts } from "../device-api/device.ts";
 import { type AccessSize, allOnes, type IoWindow } from "../device-api/io-window.ts";
@@ -43,12 +43,13 @@ export class PortBus {
     this.#dwordWindow = unclaimed;
   }
 
-  /** A built-in claim. Throws InternalError on an overlap with another one. */
-  claim(base: number, length: number, window: IoWindow): void {
+  /** A built-in claim. Throws AnneauError on an overlap with another one: some parts stand where the settings put them. */
+  claim(base: number, length: number, window: IoWindow, deviceId = "a device"): void {
     if (!(length > 0) || base < 0 || base + length > PORTS)
       throw new InternalError(`ports ${hex(base)}+${length} do not exist`);
     for (let port = base; port < base + length; port++) {
-      if (this.#fixedOwner[port] !== NOBODY) throw new InternalError(`port ${hex(port)} is claimed twice`);
+      if (this.#fixedOwner[port] === NOBODY) continue;
+      throw new AnneauError(`${deviceId}: I/O port ${hex(port)} is another device's: choose other ports for one of them`);
     }
     const id = this.#addWindow(base, window);
     this.#fixedOwner.fill(id, base, base + length);
