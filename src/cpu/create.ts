@@ -14,19 +14,27 @@ import { SHADOW_STORE } from "./translator/shadow-lowering.ts";
 import { VariantTable } from "./translator/variant-table.ts";
 
 /** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
-const HOT_THRESHOLD = 40000;
+const HOT_THRESHOLD = 10000;
+/** With thresholds from here on, one jump of so many is counted (a prime number, so that none of a loop's jumps is always missed). */
+const SAMPLED_FROM = 4000;
+const SAMPLE_PERIOD = 61;
 /** The same in shadow mode, where compiling is the least. */
 const SHADOW_THRESHOLD = 64;
 
 /** As `createSoftwareCpu`, with switches for tests and another opcode table. */
 export async function createEngine(
   options: SoftwareCpuOptions,
-  tuning: EngineTuning = {},
+  givenTuning: EngineTuning = {},
   rows: readonly Row[] = opcodeTable,
 ): Promise<SoftwareEngine> {
   const pages = options.memory.buffer.byteLength / 65536;
-  const hasRegions = tuning.hotThreshold !== undefined;
-  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries, { hasRegions });
+  const hasRegions = givenTuning.hotThreshold !== undefined;
+  const samplePeriod = (givenTuning.hotThreshold ?? 0) >= SAMPLED_FROM ? SAMPLE_PERIOD : 1;
+  const tuning: EngineTuning =
+    givenTuning.hotThreshold === undefined
+      ? givenTuning
+      : { ...givenTuning, hotThreshold: Math.ceil(givenTuning.hotThreshold / samplePeriod) };
+  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries, { hasRegions, samplePeriod });
   const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
   const module = await WebAssembly.compile(generated.bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });

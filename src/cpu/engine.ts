@@ -37,7 +37,7 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
-import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
+import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_LINKS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
 import type {
   OpenRequest,
   RegionLimits,
@@ -64,8 +64,9 @@ const DR7_ENABLED = 0xff;
 
 /** What regions did, as the core counts it. */
 export interface RegionActivity {
-  /** Calls of regions, and those that ended in front of an instruction that the interpreter had to execute. */
+  /** Calls of regions, ways from one into another, and those that ended in front of an instruction that the interpreter had to execute. */
   readonly entries: number;
+  readonly links: number;
   readonly siteExits: number;
   /** Instructions executed in regions. */
   readonly executed: number;
@@ -94,6 +95,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     return {
       ...this.#regions.statistics,
       entries: count(REGION_ENTRIES),
+      links: count(REGION_LINKS),
       siteExits: count(REGION_SITE_EXITS),
       executed: count(REGION_INSTRUCTIONS),
     };
@@ -728,6 +730,12 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
         ? 0
         : this.#crossingRecord(offset, hostPage(page), hostPage(page + 1), frameOf(page + 1));
     };
+    const hasRegion = (offset: number): boolean => {
+      const ownMap = mapOf(offset >> 12);
+      if (ownMap === 0) return false;
+      const at = offset & 4095;
+      return (i32[(ownMap >> 2) + at] & 1) !== 0 || (this.#regions?.isPending(ownMap + at) ?? false);
+    };
     const hasLanded = (offset: number): boolean => {
       const ownMap = mapOf(offset >> 12);
       if (ownMap === 0) return false;
@@ -752,7 +760,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       }
       return found.sort((a, b) => a.left - b.left).map((one) => one.offset);
     };
-    return { head, source: { recordAt, hasLanded, landedNear }, mapOf, frameOf };
+    return { head, source: { recordAt, hasRegion, hasLanded, landedNear }, mapOf, frameOf };
   }
 
   resetCounter(map: number, head: number): void {

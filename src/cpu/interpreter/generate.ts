@@ -10,6 +10,7 @@ import * as L from "../layout.ts";
 import { guardUnit } from "../semantics/guard.ts";
 import type { Row } from "../table/row.ts";
 import {
+  REGION_CURRENT,
   REGION_ENTRIES,
   REGION_EXIT,
   REGION_INSTRUCTIONS,
@@ -136,6 +137,8 @@ export function numberHandlers(rows: readonly Row[]): HandlerNumbers {
 export interface InterpreterOptions {
   /** Regions may be entered: slots in the table, counters of jumps. */
   readonly hasRegions?: boolean;
+  /** Only every so manyth jump is counted. */
+  readonly samplePeriod?: number;
   /** False: every access goes through its helper. */
   readonly hasTlb?: boolean;
 }
@@ -144,12 +147,14 @@ export function generateInterpreter(
   rows: readonly Row[],
   memoryPages: number,
   libraries: readonly LibraryGenerator[] = [],
-  { hasRegions = false, hasTlb = true }: InterpreterOptions = {},
+  { hasRegions = false, samplePeriod = 1, hasTlb = true }: InterpreterOptions = {},
 ): GeneratedInterpreter {
   const writer = new ModuleWriter(memoryPages);
   const imports = new CoreImports(writer);
   const globalRead = writer.global(I32, hasTlb ? L.TLB_READ_SUPERVISOR : L.NO_TLB);
   const globalWrite = writer.global(I32, hasTlb ? L.TLB_WRITE_SUPERVISOR : L.NO_TLB);
+  /** Jumps until the next that is counted. */
+  const globalSample = writer.global(I32, samplePeriod);
   for (const library of libraries) library(writer, imports);
 
   const { inline, outOfLine, handlerCount, renumber } = numberHandlers(rows);
@@ -259,6 +264,9 @@ export function generateInterpreter(
     set(STATUS);
     code.push(op.else);
     addToCounter(REGION_ENTRIES, () => constant(1));
+    constant(0);
+    get(STATUS);
+    store(REGION_CURRENT);
     addToCounter(REGION_INSTRUCTIONS, () => get(P_BUDGET));
     get(EIP);
     get(P_BUDGET);
@@ -269,7 +277,7 @@ export function generateInterpreter(
     get(STATUS);
     code.push(op.i32Const, 1, op.i32ShrU);
     constant(0x7fff);
-    code.push(op.i32And, 0x11);
+    code.push(op.i32And, op.callIndirect);
     pushUnsigned(code, regionType);
     code.push(0);
     set(P_BUDGET);
@@ -285,7 +293,7 @@ export function generateInterpreter(
     constant(NO_FLOOR);
     set(BUDGET_FLOOR);
     // Slots stand shifted by one; the counters are words.
-    get(STATUS);
+    loadState(REGION_CURRENT);
     constant(0xfffe);
     code.push(op.i32And, op.i32Const, 1, op.i32Shl, op.localTee, LINEAR);
     get(LINEAR);
@@ -301,6 +309,14 @@ export function generateInterpreter(
     code.push(op.else);
     get(AVOID);
     code.push(op.i32Eqz, op.if, EMPTY);
+    if (samplePeriod > 1) {
+      // A counter is another cache line, which code that is seldom executed would wait for each time.
+      code.push(op.globalGet, globalSample, op.i32Const, 1, op.i32Sub, op.localTee, AVOID, op.globalSet, globalSample);
+      get(AVOID);
+      code.push(op.i32Eqz, op.if, EMPTY);
+      constant(samplePeriod);
+      code.push(op.globalSet, globalSample);
+    }
     // Counters stand at half the distance of the records: u16 against u32.
     get(LINEAR);
     constant(4095);
@@ -322,6 +338,7 @@ export function generateInterpreter(
     code.push(op.i32Eqz, op.if, EMPTY);
     leave(exit.hot);
     code.push(op.end);
+    if (samplePeriod > 1) code.push(op.end);
     code.push(op.end);
     code.push(op.end);
     code.push(op.end);
@@ -536,7 +553,7 @@ export function generateInterpreter(
   get(RECORD);
   load(op.i32Load16U, R.RECORD_HANDLER);
   constant(inlineEnd);
-  code.push(op.i32Sub, 0x11);
+  code.push(op.i32Sub, op.callIndirect);
   pushUnsigned(code, functionType);
   code.push(0);
   code.push(op.localTee, STATUS, op.i32Eqz, op.if, EMPTY);

@@ -43,6 +43,9 @@ export interface BlockFacts {
   readonly libraries: Set<string>;
 }
 
+/** Flags may be computed from flags so many times before they are written to their locals. */
+const MAX_PENDING_DEPTH = 3;
+
 export class RegionBuilder extends Builder {
   readonly facts: BlockFacts = { writtenRegisters: 0, readRegisters: 0, writesFlags: false, libraries: new Set() };
   instruction!: RegionInstruction;
@@ -50,6 +53,9 @@ export class RegionBuilder extends Builder {
   readonly availableUnits = new Set<string>();
   /** Flags not yet written to the flag locals. */
   pending: PendingFlags | undefined;
+  /** How many pending flags in a row have been computed from those before them. */
+  #pendingDepth = 0;
+  #hasReadPending = false;
   #count = 0;
   /** What the general registers hold: root and delta of nodes. The first eight roots are what they hold at the block's start. */
   readonly #roots = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -82,6 +88,7 @@ export class RegionBuilder extends Builder {
   /** Starts the next instruction of the block. */
   begin(instruction: RegionInstruction): void {
     this.instruction = instruction;
+    this.#hasReadPending = false;
     this.commit();
     this.push({ kind: "mark", site: { offset: instruction.offset, count: this.#count, flags: this.pending } });
     this.#count++;
@@ -261,6 +268,10 @@ export class RegionBuilder extends Builder {
       result: result ?? before?.result,
       carry: carry ?? before?.carry,
     };
+    this.#pendingDepth = this.#hasReadPending ? this.#pendingDepth + 1 : 0;
+    this.#hasReadPending = false;
+    // INC keeps the carry: a row of them would nest, and each exit would compute all of it.
+    if (this.#pendingDepth > MAX_PENDING_DEPTH) this.settleFlags();
   }
 
   override nez(a: Node): Node {
@@ -294,6 +305,7 @@ export class RegionBuilder extends Builder {
   override state(offset: number, size = 4): Node {
     const { pending } = this;
     if (pending !== undefined && size === 4) {
+      this.#hasReadPending ||= offset === L.FLAGS_CARRY || offset === L.FLAGS_RESULT || offset === L.FLAGS_RESULT + 4;
       if (offset === L.FLAGS_CARRY && pending.carry !== undefined) return pending.carry;
       if (offset === L.FLAGS_RESULT && pending.result !== undefined) return this.wrap(pending.result);
       if (offset === L.FLAGS_RESULT + 4 && pending.result !== undefined)

@@ -102,6 +102,9 @@ export class RegionCompiler {
       indices.set(name, writer.importFunction(name, signature.parameters, [signature.result]));
     }
     const libraryIndex = (name: string) => indices.get(name) as number;
+    // In shadow mode each run of a region is looked at for itself.
+    const regionType = this.#isShadowed ? undefined : writer.type(REGION_PARAMETERS, [I32]);
+    if (!this.#isShadowed) writer.importTable();
     const regions = planned.map(({ job, plan, bodies }, index) => {
       const run = writer.reserve(REGION_PARAMETERS, [I32]);
       writer.exportFunction(`r${index}`, run);
@@ -112,6 +115,7 @@ export class RegionCompiler {
         plan,
         bodies,
         libraryIndex,
+        regionType,
         this.#isShadowed ? ShadowLowering : RegionLowering,
       );
     });
@@ -261,6 +265,7 @@ function emitRegion(
   plan: Plan,
   bodies: readonly Body[],
   libraryIndex: (name: string) => number,
+  regionType: number | undefined,
   LoweringOfKind: typeof RegionLowering,
 ): CompiledRegion {
   const { blocks } = shape;
@@ -351,7 +356,7 @@ function emitRegion(
   lowering.openExits();
   structure.emit();
   code.push(op.unreachable);
-  lowering.closeExits(dirty, writesFlags);
+  lowering.closeExits(dirty, writesFlags, regionType);
   writer.define(run, locals, code);
   return {
     entries: entryBlocks.map((block, number) => ({ offset: blocks[block].start, number })),

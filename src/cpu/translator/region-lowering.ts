@@ -32,10 +32,18 @@ export const FIXED_LOCALS: readonly WasmType[] = [...new Array<WasmType>(10).fil
 
 /** Nonzero after a region left for the interpreter in front of an instruction. */
 export const REGION_EXIT = L.SCRATCH + 0x64;
-/** 64-bit counters: calls of regions, those that ended in front of an instruction for the interpreter, instructions in them. */
+/** Decode map entry of the region that is being executed. */
+export const REGION_CURRENT = L.SCRATCH + 0x50;
+/**
+ * 64-bit counters: ways from one region straight into another; calls of regions by the interpreter, those that ended in front of an
+ * instruction for the interpreter, instructions in them.
+ */
+export const REGION_LINKS = L.SCRATCH + 0x58;
 export const REGION_ENTRIES = L.SCRATCH + 0x68;
 export const REGION_SITE_EXITS = L.SCRATCH + 0x70;
 export const REGION_INSTRUCTIONS = L.SCRATCH + 0x78;
+/** Table slots that an entry of a decode map can name; above them in the entry stands the dispatch number. */
+export const MAX_REGION_SLOT = 0x7fff;
 /** Write TLBs stand behind the read TLBs of the same privilege. */
 const TLB_WRITE_OFFSET = L.TLB_WRITE_SUPERVISOR - L.TLB_READ_SUPERVISOR;
 
@@ -140,12 +148,20 @@ export class RegionLowering extends Lowering {
     this.#siteExit = this.openBlock();
   }
 
-  /** Ends them and stores the state: `dirty` general registers, the flags if `writesFlags`. */
-  closeExits(dirty: number, writesFlags: boolean): void {
+  /**
+   * Ends them and stores the state: `dirty` general registers, the flags if `writesFlags`. A jump that has landed goes straight on in the
+   * region that begins there, if there is one: each region's tail call is predicted for itself, which the interpreter's single
+   * call cannot be. `regionType`: index of the type of regions; undefined: back to the interpreter in any case.
+   */
+  closeExits(dirty: number, writesFlags: boolean, regionType: number | undefined): void {
     const { code } = this;
     this.close();
     code.push(op.i32Const, 0, op.i32Const, 1);
     this.storeOp(4, I32, REGION_EXIT);
+    // No code anywhere, so no region to go on in.
+    code.push(op.i32Const);
+    pushSigned(code, L.NO_TLB);
+    this.localSet(TLB_CODE);
     this.close();
     code.push(op.i32Const, 0);
     this.localGet(EIP);
@@ -164,7 +180,51 @@ export class RegionLowering extends Lowering {
       this.localGet(FLAGS_CARRY_LOCAL);
       this.storeOp(4, I32, L.FLAGS_CARRY);
     }
+    if (regionType !== undefined) this.#link(regionType);
     this.localGet(BUDGET);
+  }
+
+  /** On to the region at EIP, if there is one and the budget is not for the interpreter. */
+  #link(regionType: number): void {
+    const { code } = this;
+    // Its map, then its entry.
+    this.localGet(EIP);
+    code.push(op.i32Const, 10, op.i32ShrU, op.i32Const);
+    pushSigned(code, 0x3ffffc);
+    code.push(op.i32And);
+    this.localGet(TLB_CODE);
+    code.push(op.i32Add);
+    this.loadOp(4, I32, 0);
+    code.push(op.localTee, PAGE, op.i32Const, 0, op.i32Ne);
+    this.localGet(BUDGET);
+    code.push(op.i32Const);
+    pushSigned(code, REGION_RESERVE);
+    code.push(op.i32GtS, op.i32And, op.if, EMPTY);
+    this.localGet(EIP);
+    code.push(op.i32Const);
+    pushSigned(code, 4095);
+    code.push(op.i32And, op.i32Const, 2, op.i32Shl);
+    this.localGet(PAGE);
+    code.push(op.i32Add);
+    this.loadOp(4, I32, 0);
+    code.push(op.localTee, PAGE, op.i32Const, 1, op.i32And, op.if, EMPTY);
+    code.push(op.i32Const, 0);
+    this.localGet(PAGE);
+    this.storeOp(4, I32, REGION_CURRENT);
+    code.push(op.i32Const, 0, op.i32Const, 0);
+    this.loadOp(8, I64, REGION_LINKS);
+    code.push(op.i64Const, 1, op.i64Add);
+    this.storeOp(8, I64, REGION_LINKS);
+    for (const local of [EIP, BUDGET, TLB]) this.localGet(local);
+    this.localGet(PAGE);
+    code.push(op.i32Const, 16, op.i32ShrU);
+    this.localGet(TLB_CODE);
+    this.localGet(PAGE);
+    code.push(op.i32Const, 1, op.i32ShrU, op.i32Const);
+    pushSigned(code, MAX_REGION_SLOT);
+    code.push(op.i32And, op.returnCallIndirect);
+    pushUnsigned(code, regionType);
+    code.push(0, op.end, op.end);
   }
 
   startBlock(block: number, instructions: number): void {

@@ -1,6 +1,6 @@
 /**
  * Which instructions a region consists of: from a head along direct jumps, calls included, over several pages, up to a number
- * of instructions, in blocks. Addresses are offsets from the start of the head's page. Pages other than the head's
+ * of instructions and to where another region can be entered, in blocks. Addresses are offsets from the start of the head's page. Pages other than the head's
  * are entered only where the code TLB knows them, so that forming a region touches no page table.
  */
 import * as R from "../decode/records.ts";
@@ -14,6 +14,8 @@ export const MAX_INSTRUCTIONS = 240;
 /** Callers' continuations that returns are compared with. */
 export const MAX_CONTINUATIONS = 8;
 
+/** Functions with a region of their own are part of their callers' nonetheless if they are no longer than this. */
+const MAX_COPIED_INSTRUCTIONS = 16;
 /** Places that an indirect jump is compared with, and how far from it they may be. */
 const MAX_TARGETS = 12;
 const TARGET_DISTANCE_BYTES = 1024;
@@ -50,6 +52,8 @@ export interface CodeSource {
    * cannot be decoded. An instruction that reaches into the next page is decoded into scratch records.
    */
   recordAt(offset: number): number;
+  /** Whether another region can be entered at the offset: what begins there need not be compiled once more. */
+  hasRegion(offset: number): boolean;
   /** Whether a jump has ever landed at the offset. */
   hasLanded(offset: number): boolean;
   /** Offsets of the same page that jumps land at often, no further away than so many bytes, the most frequent first. */
@@ -77,10 +81,13 @@ export class ShapeReader {
     /** By offset of the jump. */
     const targets = new Map<number, readonly number[]>();
     const outerContinuations: number[] = [];
+    /** What is taken in although another region can be entered there. */
+    const copied = new Set<number>([head]);
     const queue: number[] = [head];
     for (let at = 0; at < queue.length && instructions.size < MAX_INSTRUCTIONS; at++) {
       let offset = queue[at];
       while (!instructions.has(offset) && instructions.size < MAX_INSTRUCTIONS) {
+        if (!copied.has(offset) && source.hasRegion(offset)) break;
         const decoded = this.#read(source.recordAt(offset), offset);
         if (decoded === undefined) break;
         instructions.set(offset, decoded);
@@ -101,7 +108,9 @@ export class ShapeReader {
         if (operands[0]?.[0] === "J" && width === 32) {
           const bits = operands[0] === "Jb" ? 8 : 32;
           const target = next + ((decoded.immediate << (32 - bits)) >> (32 - bits));
-          const isIn = instructions.has(target) || source.hasLanded(target);
+          if (isCall && source.hasRegion(target)) this.#copySmall(target, source, copied);
+          const isIn =
+            instructions.has(target) || ((copied.has(target) || !source.hasRegion(target)) && source.hasLanded(target));
           if (isIn) {
             leaders.add(target);
             queue.push(target);
@@ -157,6 +166,24 @@ export class ShapeReader {
       blocks,
       outerContinuations: outerContinuations.filter(isBlock),
     };
+  }
+
+  /** Adds the instructions of a function to `copied` if it is short, straight on to its return and calls nothing. */
+  #copySmall(target: number, source: CodeSource, copied: Set<number>): void {
+    const found: number[] = [];
+    let offset = target;
+    while (found.length < MAX_COPIED_INSTRUCTIONS) {
+      const decoded = this.#read(source.recordAt(offset), offset);
+      if (decoded === undefined) return;
+      found.push(offset);
+      const { mnemonic, options } = (this.#variants.variant(decoded.number) as Variant).row;
+      if (mnemonic === "ret") {
+        for (const one of found) copied.add(one);
+        return;
+      }
+      if (mnemonic === "call" || options.ends) return;
+      offset += decoded.length;
+    }
   }
 
   #read(record: number, offset: number): Decoded | undefined {

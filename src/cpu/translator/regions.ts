@@ -6,6 +6,7 @@
 import * as L from "../layout.ts";
 import type { CompileResult, CompileService } from "./compile-service.ts";
 import type { CompiledRegion, RegionJob } from "./region-compiler.ts";
+import { MAX_REGION_SLOT } from "./region-lowering.ts";
 import type { CodeSource, ShapeReader } from "./region-shape.ts";
 
 /** Budgets that a request waits for others. */
@@ -24,8 +25,6 @@ interface FunctionTable {
 /** A decode map's entry that leads into a region: table slot and dispatch number. */
 const entryValue = (slot: number, number: number): number => (number << 16) | (slot << 1) | 1;
 const headOf = ({ map, linear }: Wanted): number => map + (linear & 4095);
-/** Table slots that an entry can name. */
-const MAX_SLOT = 0x7fff;
 
 /** Where a region is wanted. */
 export interface Wanted {
@@ -117,6 +116,8 @@ export class Regions {
   readonly #limit: number;
   readonly #batch: number;
   readonly #pending = new Map<number, readonly Pending[]>();
+  /** Heads of what is being compiled. */
+  readonly #pendingHeads = new Set<number>();
   #queue: Wanted[] = [];
   /** Heads (decode map plus offset) whose accesses are looked up one by one: those together too often lay in two pages. */
   readonly #separate = new Set<number>();
@@ -143,7 +144,7 @@ export class Regions {
     const { memory, firstSlot, slots, limits = {} } = options;
     this.#options = options;
     this.#i32 = new Int32Array(memory.buffer);
-    const count = Math.min(slots, MAX_SLOT - firstSlot);
+    const count = Math.min(slots, MAX_REGION_SLOT - firstSlot);
     for (let n = count - 1; n >= 0; n--) this.#free.push(firstSlot + n);
     this.#limit = Math.max(1, Math.min(limits.regions ?? count, count));
     this.#batch = limits.batch ?? 16;
@@ -152,6 +153,11 @@ export class Regions {
   /** What is waiting: requests, and jobs that are being compiled. */
   queue(): { requests: number; jobs: number } {
     return { requests: this.#queue.length, jobs: this.#pending.size };
+  }
+
+  /** Whether a region with this head (decode map plus offset) is being compiled. */
+  isPending(head: number): boolean {
+    return this.#pendingHeads.has(head);
   }
 
   /** Remembers a request; compiles when enough have come together. */
@@ -204,6 +210,7 @@ export class Regions {
       const frames = pages.map((page) => request.frameOf(page));
       const isSeparate = this.#separate.has(headOf(wanted));
       pending.push({ job: { shape, head: request.head, maps, isSeparate }, wanted, frames, isVoid: false });
+      this.#pendingHeads.add(headOf(wanted));
     }
     if (pending.length === 0) return;
     const id = this.#nextJob++;
@@ -213,13 +220,14 @@ export class Regions {
   }
 
   #take(): void {
-    const { service, memory, library } = this.#options;
+    const { service, memory, table, library } = this.#options;
     for (let result = service.take(); result !== undefined; result = service.take()) {
       const pending = this.#pending.get(result.id) ?? [];
       this.#pending.delete(result.id);
+      for (const { wanted } of pending) this.#pendingHeads.delete(headOf(wanted));
       this.#count(result);
       if (pending.every(({ isVoid }) => isVoid)) continue;
-      const env: Record<string, unknown> = { memory };
+      const env: Record<string, unknown> = { memory, table };
       for (const name of result.libraries) env[name] = library(name);
       const instance = new WebAssembly.Instance(result.module, { env: env as Record<string, WebAssembly.Memory> });
       for (const [n, entry] of pending.entries()) {
@@ -277,6 +285,7 @@ export class Regions {
     if (gpaPage < 0) {
       this.#generation++;
       this.#separate.clear();
+      this.#pendingHeads.clear();
     }
     for (const list of this.#pending.values()) {
       for (const pending of list) {
@@ -303,7 +312,12 @@ export class Regions {
       if (list?.size === 0) this.#byFrame.delete(frame);
     }
     for (const at of region.entries) {
-      if ((this.#i32[at] & 1) !== 0) this.#i32[at] = this.#i32[at + (L.MAP_ORIGINALS >> 2)];
+      if ((this.#i32[at] & 1) === 0) continue;
+      this.#i32[at] = this.#i32[at + (L.MAP_ORIGINALS >> 2)];
+      // It may become hot once more.
+      const inMaps = at * 4 - L.DECODE_MAPS;
+      const inMap = inMaps % L.DECODE_MAP_BYTES;
+      this.#options.owner.resetCounter(L.DECODE_MAPS + inMaps - inMap, inMap >> 2);
     }
     this.#options.table.set(region.slot, null);
     this.#free.push(region.slot);

@@ -15,6 +15,8 @@ export const RAM_BYTES = 2 << 20;
 export const CODE = 0x10000;
 export const DATA = 0x20000;
 export const STACK = 0x30000;
+/** Where a program begins, behind what sets up segments and registers. */
+export const PROGRAM = CODE + 54;
 
 /** Registers and arithmetic flags that a program may end with. */
 const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags"] as const;

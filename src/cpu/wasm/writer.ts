@@ -72,6 +72,7 @@ export class ModuleWriter {
   readonly #memoryPages: number;
   #table: readonly number[] = [];
   #tableSize = 0;
+  #importsTable = false;
 
   /** The module imports `env.memory`, shared, `memoryPages` initial and maximum. */
   constructor(memoryPages: number) {
@@ -119,6 +120,11 @@ export class ModuleWriter {
     this.#tableSize = size;
   }
 
+  /** The module imports `env.table` as its function table (index 0) instead. */
+  importTable(): void {
+    this.#importsTable = true;
+  }
+
   exportTable(name: string): void {
     this.#exports.push({ name, kind: 1, index: 0 });
   }
@@ -144,7 +150,7 @@ export class ModuleWriter {
     section(1, types);
 
     const imports: number[] = [];
-    pushUnsigned(imports, this.#imports.length + 1);
+    pushUnsigned(imports, this.#imports.length + (this.#importsTable ? 2 : 1));
     pushName(imports, "env");
     pushName(imports, "memory");
     imports.push(2, 3);
@@ -155,6 +161,11 @@ export class ModuleWriter {
       pushName(imports, item.name);
       imports.push(0);
       pushUnsigned(imports, item.typeIndex);
+    }
+    if (this.#importsTable) {
+      pushName(imports, "env");
+      pushName(imports, "table");
+      imports.push(1, 0x70, 0, 0);
     }
     section(2, imports);
 

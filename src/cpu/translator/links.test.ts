@@ -1,0 +1,75 @@
+/** Regions beside each other: one goes on in the next without the interpreter, nothing is compiled twice, nothing stays cold for ever. */
+import { describe, expect, test } from "vitest";
+import { CODE, engine, FORCED, PROGRAM, run } from "./testing.ts";
+
+const word = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+
+/** push count; l: body; dec dword [esp]; jnz l; add esp, 4 */
+function countedLoop(count: number, body: readonly number[]): number[] {
+  return [0x68, ...word(count), ...body, 0xff, 0x0c, 0x24, 0x0f, 0x85, ...word(-(body.length + 9)), 0x83, 0xc4, 0x04];
+}
+
+describe("regions beside each other", () => {
+  const INCREMENTS = 60;
+  const LOOPS = 6;
+  /** call f; several loops that call f; jmp end; f: inc eax, many times; ret; end: */
+  const program = (() => {
+    const loopBytes = countedLoop(1, [0xe8, 0, 0, 0, 0]).length;
+    const f = 5 + LOOPS * loopBytes + 2;
+    const code: number[] = [];
+    const callF = (at: number) => [0xe8, ...word(f - (at + 5))];
+    code.push(...callF(0));
+    for (let n = 0; n < LOOPS; n++) code.push(...countedLoop(300, callF(code.length + 5)));
+    code.push(0xeb, INCREMENTS + 1, ...new Array<number>(INCREMENTS).fill(0x40), 0xc3);
+    return code;
+  })();
+
+  test("a function that has its region is not compiled into its callers, which go on in it directly", async () => {
+    const expected = run(await engine({}), program);
+    const outcome = run(await engine(FORCED), program);
+    expect({ ...outcome, cpu: undefined }).toEqual({ ...expected, cpu: undefined });
+    const { instructions, links, entries, executed } = outcome.cpu.regionStatistics!;
+    expect(instructions).toBeLessThan(2 * (INCREMENTS + LOOPS * 6));
+    // There and back, each time round; the ends of budgets are the interpreter's.
+    expect(executed).toBeGreaterThan(0.6 * outcome.instructions);
+    expect(links).toBeGreaterThan(LOOPS * 250);
+    expect(entries).toBeLessThan(links / 2);
+  });
+
+  test("in shadow mode each region is looked at for itself", async () => {
+    const outcome = run(await engine({ ...FORCED, shadow: {} }), program);
+    expect(outcome.cpu.regionStatistics!.links).toBe(0);
+    expect(outcome.registers).toEqual(run(await engine({}), program).registers);
+  });
+});
+
+test("a long row of INC, whose carries depend on each other, is compiled in no time", async () => {
+  const program = [...countedLoop(200, [...new Array<number>(120).fill(0x40), 0x8b, 0x5e, 0x10])];
+  const { registers } = run(await engine({}), program);
+  expect(run(await engine(FORCED), program).registers).toEqual(registers);
+});
+
+test("a region that went because of another of its pages is made again", async () => {
+  // Two rounds of: 400 times there (next page: inc ebx; jmp back) and back; then the code in the next page is stored to.
+  const there = CODE + 0x1000 - PROGRAM;
+  // mov edi, 2; again: mov ecx, 400; l: jmp there; back: dec ecx; jnz l; mov byte [there], 43h; dec edi; jnz again; jmp out
+  const code = [0xbf, ...word(2)];
+  const again = code.length;
+  code.push(0xb9, ...word(400));
+  const l = code.length;
+  code.push(0xe9, ...word(there - (l + 5)));
+  const back = code.length;
+  code.push(0x49, 0x75, (l - (back + 3)) & 0xff, 0xc6, 0x05, ...word(CODE + 0x1000), 0x43, 0x4f);
+  code.push(0x75, (again - (code.length + 2)) & 0xff);
+  const out = there + 1 + 5;
+  code.push(0xe9, ...word(out - (code.length + 5)));
+  while (code.length < there) code.push(0x90);
+  code.push(0x43, 0xe9, ...word(back - (there + 6)));
+
+  const { registers } = run(await engine({}), code);
+  const outcome = run(await engine(FORCED), code);
+  expect(outcome.registers).toEqual(registers);
+  const { dropped, executed } = outcome.cpu.regionStatistics!;
+  expect(dropped).toBeGreaterThan(0);
+  expect(executed).toBeGreaterThan(0.6 * outcome.instructions);
+});
