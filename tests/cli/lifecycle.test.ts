@@ -512,6 +512,29 @@ test("reboot types Ctrl-Alt-Delete", async () => {
   box.ok("controlvm", "vm", "poweroff");
 });
 
+test("the power and the sleep button reach the guest's registers; without ACPI there are none", async () => {
+  const { box } = machine();
+  // '!' to COM1; then the upper byte of PM1_STS (port 4001h) whenever it is another.
+  const watch = [0x31, 0xdb, 0xba, 0x01, 0x40, 0xec, 0x38, 0xd8, 0x74, 0xf8, 0x88, 0xc3, 0xba, 0xf8, 0x03, 0xee];
+  bootFrom(box, bootFloppy(0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee, ...watch, 0xeb, 0xf0));
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", box.path("seen"));
+  box.ok("startvm", "vm", "--type", "headless");
+  const seen = () => readFileSync(box.path("seen")).toString("hex");
+  await until("the boot sector runs", () => seen() === "21");
+  expect(box.anneau("controlvm", "vm", "acpisleepbutton")).toEqual(silent);
+  await until("the sleep button is seen", () => seen() === "2102");
+  expect(box.anneau("controlvm", "vm", "acpipowerbutton")).toEqual(silent);
+  await until("the power button is seen", () => seen() === "210203");
+  box.ok("controlvm", "vm", "poweroff");
+  box.ok("modifyvm", "vm", "--acpi", "off");
+  box.ok("startvm", "vm", "--type", "headless");
+  for (const button of ["acpipowerbutton", "acpisleepbutton"]) {
+    const refused = box.vboxManage("controlvm", "vm", button);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/^VBoxManage: error: /)]);
+  }
+  box.ok("controlvm", "vm", "poweroff");
+});
+
 test("keyboardputfile types a file of thousands of characters; what has no end or is not there is refused", async () => {
   const { box } = machine();
   // COM1 at 115200; '!' to it; INT 16h AH=00h; wait for THRE; what came to COM1; again.

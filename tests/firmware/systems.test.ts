@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { seededRandom } from "../../src/device-api/testing.ts";
 import { MemoryMedium, TestPc, type TestPcOptions } from "../../src/machine/testing.ts";
 import { elToritoDisc } from "./bios-caller.ts";
 
@@ -40,6 +41,22 @@ describe.each(["interpreter", "translator"] as const)("systems on our firmware, 
     const disc = elToritoDisc(image("freedos-1440.img"), 2, 1);
     const pc = await start({ dvds: { "1.0": new MemoryMedium(disc, true) } });
     expect(pc.runUntilScreen(/A:\\>$/, 2_000_000_000)).toBe(true);
+  });
+
+  it("FreeDOS and Sanos come up after resets in the middle of everything", async () => {
+    const random = seededRandom(5);
+    for (const [name, prompt] of [
+      ["freedos-1440.img", /A:\\>$/],
+      ["sanos-flp.img", /\/\$$/],
+    ] as const) {
+      const pc = await start({ floppies: [new MemoryMedium(image(name))] });
+      for (let turn = 0; turn < 6; turn++) {
+        const endNs = pc.machine.clock.lastNs + random(60e6);
+        pc.runUntil(() => pc.machine.clock.lastNs >= endNs);
+        pc.machine.reset();
+      }
+      expect(pc.runUntilScreen(prompt, 3_000_000_000), pc.describe()).toBe(true);
+    }
   });
 
   it("a game in mode 13h draws its picture", async () => {
