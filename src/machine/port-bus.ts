@@ -49,7 +49,9 @@ export class PortBus {
       throw new InternalError(`ports ${hex(base)}+${length} do not exist`);
     for (let port = base; port < base + length; port++) {
       if (this.#fixedOwner[port] === NOBODY) continue;
-      throw new AnneauError(`${deviceId}: I/O port ${hex(port)} is another device's: choose other ports for one of them`);
+      throw new AnneauError(
+        `${deviceId}: I/O port ${hex(port)} is another device's: choose other ports for one of them`,
+      );
     }
     const id = this.#addWindow(base, window);
     this.#fixedOwner.fill(id, base, base + length);
