@@ -1,5 +1,6 @@
 /** Starting a VM's process from the command line: detached, so that it lives on when the caller ends. */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ControlError } from "./client.ts";
 
@@ -18,6 +19,9 @@ export interface LaunchOptions {
   readonly startPaused?: boolean;
 }
 
+/** The C library's memory settings for a process with a machine (bin/start.cjs). */
+const frugal = JSON.parse(readFileSync(new URL("../../bin/memory.json", import.meta.url), "utf8")) as NodeJS.ProcessEnv;
+
 /**
  * Starts the process and settles when the machine's CPU runs. Rejects with ControlError (the process's own line, its result
  * code where there is one) if it could not.
@@ -30,6 +34,7 @@ export function launchMachine(options: LaunchOptions): Promise<void> {
   const child = spawn(process.execPath, [entry, ...args], {
     detached: true,
     stdio: ["ignore", "ignore", "ignore", "ipc"],
+    env: { ...frugal, ...process.env },
   });
   return new Promise((resolve, reject) => {
     const settle = (outcome: () => void) => {

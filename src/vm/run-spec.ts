@@ -114,8 +114,11 @@ function readBytes(path: string): Uint8Array {
   // Devices such as /dev/zero never end.
   if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice()) throw new AnneauError(`${path} is not a file`);
   try {
-    // A copy: small files come out of a shared pool, which cannot go to another thread by itself.
-    return new Uint8Array(readFileSync(path));
+    // The machine's thread has the same bytes, not a copy.
+    const bytes = readFileSync(path);
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    shared.set(bytes);
+    return shared;
   } catch (error) {
     throw new AnneauError(`cannot read ${path}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
   }

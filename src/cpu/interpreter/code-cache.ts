@@ -9,6 +9,7 @@ import * as R from "../decode/records.ts";
 import { handler } from "../decode/variants.ts";
 import * as L from "../layout.ts";
 import type { PhysicalMap } from "../mmu/physical-map.ts";
+import { SparseArrays } from "../mmu/sparse-arrays.ts";
 
 /** Longest run of instructions decoded at once. */
 const RUN_INSTRUCTIONS = 64;
@@ -51,13 +52,14 @@ export class CodeCache {
   readonly #u16: Uint16Array;
   /** Jumps to an instruction before it becomes the head of a region; 0: never. */
   hotThreshold = 0;
+  readonly #arrays = new SparseArrays(FRAMES * 4 * (MODES + 2));
   /** Per mode: map address by frame. Made when a mode is first used. */
   readonly #directories: (Int32Array | undefined)[] = new Array(MODES).fill(undefined);
   readonly #partial = new Map<number, PartialMap[]>();
   /** Directory entries in use: mode × FRAMES + frame. */
   readonly #allocated: number[] = [];
   /** Two words per frame: which 64-byte lines hold decoded instructions. */
-  readonly #lines = new Int32Array(FRAMES * 2);
+  readonly #lines = this.#arrays.int32(FRAMES * 2);
   /** Frames by number of the map. */
   readonly #frames = new Int32Array(L.DECODE_MAPS_BYTES / L.DECODE_MAP_BYTES);
   #nextMap = L.DECODE_MAPS;
@@ -103,7 +105,7 @@ export class CodeCache {
     if (lastOffset !== LAST) return this.#partialMapFor(gpaPage, key, lastOffset);
     let directory = this.#directories[key];
     if (directory === undefined) {
-      directory = new Int32Array(FRAMES);
+      directory = this.#arrays.int32(FRAMES);
       this.#directories[key] = directory;
     }
     let map = directory[gpaPage];

@@ -22,6 +22,7 @@ import {
 } from "../layout.ts";
 import type { CpuState } from "../state.ts";
 import { ACCESS_USER, ACCESS_WRITE } from "./page-walk.ts";
+import { SparseArrays } from "./sparse-arrays.ts";
 
 const PAGES = 1 << 20;
 
@@ -83,16 +84,17 @@ export interface TlbOptions {
 
 export class Tlb {
   readonly #i32: Int32Array;
-  readonly #info = new Uint16Array(PAGES);
+  readonly #arrays = new SparseArrays(PAGES * 18);
+  readonly #info = this.#arrays.uint16(PAGES);
   readonly #local: PageList;
   readonly #global: PageList;
   readonly #codeSupervisor: PageList;
   readonly #codeUser: PageList;
   /** Frame chains: page + 1, 0 = end. */
-  readonly #frameHead = new Int32Array(PAGES);
-  readonly #next = new Int32Array(PAGES);
-  readonly #previous = new Int32Array(PAGES);
-  readonly #frameOf = new Int32Array(PAGES);
+  readonly #frameHead = this.#arrays.int32(PAGES);
+  readonly #next = this.#arrays.int32(PAGES);
+  readonly #previous = this.#arrays.int32(PAGES);
+  readonly #frameOf = this.#arrays.int32(PAGES);
   readonly #slowPage = new Int32Array(SLOW_SLOTS).fill(-1);
   readonly #slowGpaPage = new Int32Array(SLOW_SLOTS);
   readonly #slowAccess = new Int32Array(SLOW_SLOTS);

@@ -1,0 +1,112 @@
+/**
+ * `npm run bench:endurance`: a mixed load in one guest for an hour. Prints, minute by minute, the resident memory of the process, the
+ * guest's clock against the host's and what the translator holds; at the end how memory and clock went.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { BenchGuest } from "./guest.ts";
+import { selectKernels } from "./kernels.ts";
+import { makePeers } from "./peers.ts";
+import { prepareGuest } from "./suite.ts";
+
+const usage = `usage: npm run bench:endurance -- [OPTIONS]
+  --minutes N        how long (60)
+  --permille N       kernels at this share of their size (300)
+  --rest SECONDS     idle time after each turn of all kernels (10)
+  --anneau PATH      bin/anneau of another build`;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "60" },
+    permille: { type: "string", default: "300" },
+    rest: { type: "string", default: "10" },
+    anneau: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const PATIENCE_SECONDS = 600;
+
+interface Sample {
+  readonly hostSeconds: number;
+  readonly guestSeconds: number;
+  readonly rssMiB: number;
+}
+
+const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+function rssMiB(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
+}
+
+async function sample(guest: BenchGuest): Promise<Sample> {
+  guest.type("clock\n");
+  const [, seconds] = await guest.says(/CLOCK ([\d.]+)\r?\n/, PATIENCE_SECONDS);
+  return { hostSeconds: performance.now() / 1000, guestSeconds: Number(seconds), rssMiB: rssMiB(guest.pid) };
+}
+
+async function main(): Promise<void> {
+  const minutes = Number(values.minutes);
+  const permille = Number(values.permille);
+  const kernels = selectKernels([]);
+  const folder = mkdtempSync(join(tmpdir(), "anneau-endurance-"));
+  const [peer] = makePeers(["anneau"], {
+    anneau: values.anneau === undefined ? [] : [values.anneau],
+    anneauFlags: [],
+    profileFolder: undefined,
+  });
+  try {
+    const files = await prepareGuest(kernels, folder);
+    const guest = new BenchGuest(peer.startKernels(files));
+    await guest.says(/BENCH-READY\r?\n/, PATIENCE_SECONDS);
+    const results = new Map<string, string>();
+    const samples = [await sample(guest)];
+    const [first] = samples;
+    const endSeconds = first.hostSeconds + minutes * 60;
+    let runs = 0;
+    const look = async (): Promise<void> => {
+      const now = await sample(guest);
+      samples.push(now);
+      const drift = now.guestSeconds - first.guestSeconds - (now.hostSeconds - first.hostSeconds);
+      const minute = (now.hostSeconds - first.hostSeconds) / 60;
+      console.log(
+        `${minute.toFixed(1).padStart(6)} min  ${String(runs).padStart(5)} runs  RSS ${now.rssMiB.toFixed(0)} MiB  clock ${(drift * 1000).toFixed(1)} ms`,
+      );
+    };
+    while (performance.now() / 1000 < endSeconds) {
+      for (const { name } of kernels) {
+        const { result } = await guest.run(name, permille, PATIENCE_SECONDS);
+        const before = results.get(name);
+        if (before !== undefined && before !== result) throw new Error(`${name}: ${result}, ${before} before`);
+        results.set(name, result);
+        runs++;
+        if (performance.now() / 1000 - samples.at(-1)!.hostSeconds >= 60) await look();
+        if (performance.now() / 1000 >= endSeconds) break;
+      }
+      await sleep(Number(values.rest) * 1000);
+    }
+    await look();
+    const last = samples.at(-1)!;
+    const hostSeconds = last.hostSeconds - first.hostSeconds;
+    const drift = last.guestSeconds - first.guestSeconds - hostSeconds;
+    const peak = (from: number, to: number) =>
+      Math.max(
+        ...samples.slice(Math.floor(from * samples.length), Math.ceil(to * samples.length)).map((s) => s.rssMiB),
+      );
+    console.log(
+      `${runs} runs of ${kernels.length} kernels in ${(hostSeconds / 60).toFixed(1)} minutes, all results the same`,
+    );
+    console.log(
+      `RSS (${files.guest.memoryMiB} MiB guest): peak of the first third ${peak(0, 1 / 3).toFixed(0)} MiB, of the last third ${peak(2 / 3, 1).toFixed(0)} MiB, at the end ${last.rssMiB.toFixed(0)} MiB`,
+    );
+    console.log(`clock: ${(drift * 1000).toFixed(1)} ms, ${((drift / hostSeconds) * 1e6).toFixed(1)} millionths`);
+    await guest.powerOff(60);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+if (values.help) console.log(usage);
+else await main();
