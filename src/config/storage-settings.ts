@@ -284,6 +284,17 @@ export function attach(controller: Controller, wanted: NewAttachment): Attachmen
   return findAttachment(controller, wanted.port, wanted.device) as Attachment;
 }
 
+/**
+ * The guest has ejected what is in this drive of the IDE controller: it stays out after the machine's end too, unless the
+ * attachment says that an ejection is for the time being.
+ */
+export function ejectDisc(vbox: VboxFile, port: number, device: number): void {
+  const controller = controllersOf(vbox.machine).find(({ bus }) => bus.name === "ide");
+  const drive = controller && findAttachment(controller, port, device);
+  if (drive === undefined || drive.type !== "DVD" || drive.isTempEject) return;
+  attach(drive.controller, { port, device, type: "DVD" }).element.set("isEjected", "true");
+}
+
 export function detach(attachment: Attachment): void {
   attachment.controller.element.remove(attachment.element);
 }

@@ -19,9 +19,13 @@ export interface MediumConfig {
   readonly format?: "VDI" | "RAW";
 }
 
-export interface IdeAttachment {
+/** A place on the IDE controller. */
+export interface IdePlace {
   readonly port: 0 | 1;
   readonly device: 0 | 1;
+}
+
+export interface IdeAttachment extends IdePlace {
   readonly medium?: MediumConfig;
 }
 
@@ -182,6 +186,8 @@ export type MachineMessage =
   /** It cannot start, for a reason that a person can act on. */
   | { readonly event: "refused"; readonly message: string; readonly code?: ResultCode }
   | { readonly event: "reset" }
+  /** The guest has ejected the disc of an IDE drive. */
+  | ({ readonly event: "ejected" } & IdePlace)
   /** Only with `onDeath` "stay". */
   | { readonly event: "died"; readonly death: MachineDeath }
   /** A last picture is taken before the machine goes, for screenshots at exit. */

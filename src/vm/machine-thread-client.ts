@@ -7,6 +7,7 @@ import { AnneauError } from "../base/errors.ts";
 import type { ResultCode } from "../config/result-codes.ts";
 import { ByteRing, Doorbell } from "./byte-ring.ts";
 import type {
+  IdePlace,
   MachineDeath,
   MachineMessage,
   MachineOutcome,
@@ -34,6 +35,8 @@ export type MachineThreadOptions = Omit<
   /** A line of the machine's log ("I", "W", "E") or trace ("T"). */
   readonly onLine: (tag: string, text: string) => void;
   readonly onReset?: () => void;
+  /** The guest has ejected a disc: the drive is empty. */
+  readonly onEjected?: (place: IdePlace) => void;
   /** With `onDeath` "stay". */
   readonly onDied?: (death: MachineDeath) => void;
 };
@@ -80,7 +83,7 @@ export class MachineThreadClient {
     onReady: () => void,
     onFail: (e: Error) => void,
   ) {
-    const { uarts, parallels, nics, onLine, onReset, onDied, ...rest } = options;
+    const { uarts, parallels, nics, onLine, onReset, onEjected, onDied, ...rest } = options;
     this.doorbell = doorbell;
     this.#log = ByteRing.create(LOG_RING_BYTES);
     const channel = new MessageChannel();
@@ -108,6 +111,7 @@ export class MachineThreadClient {
         this.memory = message.memory;
         onReady();
       } else if (message.event === "reset") onReset?.();
+      else if (message.event === "ejected") onEjected?.(message);
       else if (message.event === "died") onDied?.(message.death);
       else if (message.event === "refused") this.#refusal = new MachineRefused(message.message, message.code);
       else {

@@ -21,6 +21,7 @@ import { ByteRing } from "./byte-ring.ts";
 import { hostWallClock, monotonicNs, threadCpuNs } from "./host-time.ts";
 import type {
   IdeAttachment,
+  IdePlace,
   MachineMessage,
   MachineOutcome,
   MachineRequestName,
@@ -107,18 +108,22 @@ class MachineThread {
     const wav = config.audioFile === undefined ? undefined : createWavSink(config.audioFile, log);
     const live = config.sound && config.isCardHeard ? new RingAudioBackend(config.sound) : undefined;
     const audio = wav && live ? bothAudio(wav, live) : (wav ?? live);
-    const open = (medium: IdeAttachment["medium"]): MediumDrive => {
-      const drive = new MediumDrive(medium, log);
+    let thread: MachineThread | undefined;
+    const open = (medium: IdeAttachment["medium"], place?: IdePlace): MediumDrive => {
+      const drive = new MediumDrive(medium, log, () => {
+        if (place !== undefined) thread?.say({ event: "ejected", ...place });
+      });
       drives.push(drive);
       return drive;
     };
     try {
-      const ide = new Map(config.ide.map(({ port, device, medium }) => [`${port}.${device}`, open(medium)]));
+      const ide = new Map(
+        config.ide.map(({ port, device, medium }) => [`${port}.${device}`, open(medium, { port, device })]),
+      );
       const floppies = new Map(config.floppies.map(({ drive, medium }) => [drive as number, open(medium)]));
       const uarts = config.uarts.map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
       const parallels = (config.parallels ?? []).map((buffers) => (buffers ? new RingCharBackend(buffers) : undefined));
       const nics = config.nics.map((buffers) => new RingNetBackend(buffers));
-      let thread: MachineThread | undefined;
       const cap = new ExecutionCap(monotonicNs, threadCpuNs);
       cap.percent = config.executionCap ?? 100;
       const machine = await assemblePc(

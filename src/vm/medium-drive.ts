@@ -13,9 +13,12 @@ export class MediumDrive implements MediumSlot {
   #readBytes = 0;
   #writtenBytes = 0;
 
-  /** Opens and locks the medium; throws one line if that fails. */
-  constructor(config: MediumConfig | undefined, log: Logger) {
+  readonly #onEjected: () => void;
+
+  /** Opens and locks the medium; throws one line if that fails. `onEjected`: the guest has ejected it. */
+  constructor(config: MediumConfig | undefined, log: Logger, onEjected: () => void = () => {}) {
     this.#log = log;
+    this.#onEjected = onEjected;
     this.#medium = config && this.#open(config);
     this.#path = config?.path ?? "";
   }
@@ -41,6 +44,7 @@ export class MediumDrive implements MediumSlot {
   eject(): boolean {
     this.#log.info(`the guest ejected ${this.#path}`);
     this.#close();
+    this.#onEjected();
     return true;
   }
 

@@ -10,6 +10,7 @@ import { memoryWarning } from "../config/host-memory.ts";
 import { takeSession } from "../config/machine-session.ts";
 import { describeMachine, nicDescription } from "../config/machine-spec.ts";
 import { loadRegistry } from "../config/registry.ts";
+import { ejectDisc } from "../config/storage-settings.ts";
 import { editVbox, extraDataIn, loadVbox, type VboxFile } from "../config/vbox-file.ts";
 import type { MachineProcessState } from "../control/messages.ts";
 import { defaultMetricSetup, metricSetupKey, parseMetricSetup } from "../control/metrics.ts";
@@ -237,6 +238,7 @@ export class VmProcess {
         log.info("the machine was reset");
         if (this.#state === "gurumeditation") this.#state = "running";
       },
+      onEjected: ({ port, device }) => this.#record("a disc was ejected", (file) => ejectDisc(file, port, device)),
       onDeath: "stay",
       onDied: ({ cause, registers }) => {
         if (this.#state === "stopping") return;
@@ -258,6 +260,15 @@ export class VmProcess {
         this.#recorded = this.#end("aborted");
       },
     );
+  }
+
+  /** Writes to the settings file; that it cannot be written does not end the machine. */
+  #record(what: string, change: (file: VboxFile) => void): void {
+    try {
+      editVbox(this.#settingsPath, change);
+    } catch (error) {
+      this.log.error(`not on record that ${what}: ${(error as Error).message}`);
+    }
   }
 
   #machineEnded(outcome: MachineOutcome): void {
@@ -296,14 +307,10 @@ export class VmProcess {
   async #end(state: "poweroff" | "aborted"): Promise<void> {
     this.#state = "stopping";
     clearInterval(this.#watch);
-    try {
-      editVbox(this.#settingsPath, (file) => {
-        file.isAborted = state === "aborted";
-        file.touchStateChange();
-      });
-    } catch (error) {
-      this.log.error(`the end is not on record: ${(error as Error).message}`);
-    }
+    this.#record("the run has ended", (file) => {
+      file.isAborted = state === "aborted";
+      file.touchStateChange();
+    });
     await this.#console?.close();
     for (const port of [...this.#uarts, ...this.#parallels]) await port.close();
     this.#network?.close();

@@ -286,6 +286,43 @@ test("discs change in a running VM, disks do not; serial ports reach their file"
   box.ok("controlvm", "second", "poweroff");
 });
 
+test("a disc that the guest ejects is out, also at the next start; with tempeject it comes back", async () => {
+  const { box } = machine();
+  // START STOP UNIT with LoEj to the secondary master's drive, by hand; then '!' to COM1.
+  const command = [
+    0xba, 0x76, 0x01, 0xb0, 0xa0, 0xee, 0xba, 0x77, 0x01, 0xb0, 0xa0, 0xee, 0xec, 0xa8, 0x08, 0x74, 0xfb,
+  ];
+  const packet = [0xba, 0x70, 0x01, 0xb8, 0x1b, 0x00, 0xef, 0x31, 0xc0, 0xef, 0xb8, 0x02, 0x00, 0xef, 0x31, 0xc0];
+  const wait = [0xef, 0xef, 0xef, 0xba, 0x77, 0x01, 0xec, 0xa8, 0x80, 0x75, 0xfb, 0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee];
+  bootFrom(box, bootFloppy(...command, ...packet, ...wait, 0xf4, 0xeb, 0xfd));
+  box.write("one.iso", discImage(40));
+  box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
+  const place = ["storageattach", "vm", "--storagectl", "IDE", "--port", "1", "--device", "0"];
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", box.path("said"));
+  const run = async () => {
+    rmSync(box.path("said"), { force: true });
+    box.ok("startvm", "vm", "--type", "headless");
+    await until(
+      "the guest has ejected",
+      () => existsSync(box.path("said")) && readFileSync(box.path("said")).length > 0,
+    );
+  };
+  const drive = () => [box.info("vm").get("IDE-1-0"), box.info("vm").get("IDE-IsEjected-1-0")];
+  box.ok(...place, "--type", "dvddrive", "--medium", "one.iso");
+  expect(drive()).toEqual([box.path("one.iso"), "off"]);
+  await run();
+  await until("it is on record", () => drive()[0] === "emptydrive");
+  expect(drive()).toEqual(["emptydrive", "on"]);
+  // What is attached while the machine runs is in the drive again.
+  box.ok(...place, "--type", "dvddrive", "--medium", "one.iso");
+  expect(drive()).toEqual([box.path("one.iso"), "off"]);
+  box.ok("controlvm", "vm", "poweroff");
+  box.ok(...place, "--tempeject", "on");
+  await run();
+  box.ok("controlvm", "vm", "poweroff");
+  expect(drive()).toEqual([box.path("one.iso"), "off"]);
+});
+
 /** A floppy whose boot sector does `code`. */
 function bootFloppy(...code: number[]): Uint8Array {
   const image = Buffer.alloc(1_474_560);
