@@ -139,7 +139,8 @@ async function changeMediumOfRunning(vbox: VboxFile, parsed: ParsedArguments): P
   try {
     const client = await connect(vbox.uuid, requestPatienceMs);
     try {
-      await client.request("mediumchange", { place, path: opened?.location, format: opened && "RAW" });
+      const isForced = parsed.has("forceunmount");
+      await client.request("mediumchange", { place, path: opened?.location, format: opened && "RAW", isForced });
     } finally {
       client.close();
     }

@@ -103,9 +103,17 @@ export interface ControlRequests {
   };
   /** The adapter in `slot` (from 0) becomes what the settings file says of it: network, cable, trace. */
   adapter: { params: { readonly slot: number }; result: Nothing };
-  /** Without a path the drive is emptied. Settings files are the caller's business. */
+  /**
+   * Without a path the drive is emptied; a disc that the guest has locked leaves by force only. Settings files are the
+   * caller's business.
+   */
   mediumchange: {
-    params: { readonly place: MediumPlace; readonly path?: string; readonly format?: "VDI" | "RAW" };
+    params: {
+      readonly place: MediumPlace;
+      readonly path?: string;
+      readonly format?: "VDI" | "RAW";
+      readonly isForced?: boolean;
+    };
     result: Nothing;
   };
 }

@@ -92,7 +92,17 @@ function storageAttach(settingsPath: string, drive: Drive, path: string): Promis
   const place = ["--storagectl", drive.controller, "--port", String(drive.port), "--device", String(drive.device)];
   const type = drive.kind === "dvd" ? "dvddrive" : "fdd";
   const medium = path === "" ? "emptydrive" : resolve(path);
-  const args = [anneau, "storageattach", loadVbox(settingsPath).uuid, ...place, "--type", type, "--medium", medium];
+  const args = [
+    anneau,
+    "storageattach",
+    loadVbox(settingsPath).uuid,
+    ...place,
+    "--type",
+    type,
+    "--medium",
+    medium,
+    "--forceunmount",
+  ];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr.on("data", (text: Buffer) => {

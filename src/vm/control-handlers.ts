@@ -9,7 +9,7 @@ import type { ControlHandlers } from "../control/server.ts";
 import { codePage437 } from "../display/code-page-437.ts";
 import { encodePng } from "../display/png.ts";
 import { textToScancodes } from "../display/us-keyboard.ts";
-import type { MediumConfig } from "./machine-protocol.ts";
+import { MEDIUM_LOCKED, type MediumConfig } from "./machine-protocol.ts";
 import { addForwarding, removeForwarding } from "./network/nat-control.ts";
 import { processPriorities, setProcessPriority } from "./process-priority.ts";
 import { KeysLeftError, Typist } from "./typing.ts";
@@ -234,7 +234,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       return {};
     },
     mediumchange: async (params) => {
-      const { place, path, format } = fieldsOf(params);
+      const { place, path, format, isForced } = fieldsOf(params);
       const { bus, port, device } = fieldsOf(place) as Partial<Record<keyof (MediumPlace & { port: number }), unknown>>;
       const unit = integerIn(device, 0, 1, "the device") as 0 | 1;
       if (path !== undefined && (typeof path !== "string" || !isAbsolute(path)))
@@ -247,11 +247,16 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
         if (bus === "floppy") await machine().request("changeFloppy", { drive: unit, medium: medium("floppy") });
         else if (bus === "ide") {
           const at = integerIn(port, 0, 1, "the port") as 0 | 1;
-          await machine().request("changeIde", { port: at, device: unit, medium: medium("dvd") });
+          const attachment = { port: at, device: unit, medium: medium("dvd"), isForced: isForced === true };
+          await machine().request("changeIde", attachment);
         } else throw new ControlError("a drive's bus is 'ide' or 'floppy'", "E_INVALIDARG");
       } catch (error) {
         if (error instanceof AnneauError && !(error instanceof ControlError))
-          throw new ControlError(error.message, "VBOX_E_FILE_ERROR", { cause: error });
+          throw new ControlError(
+            error.message,
+            error.message.includes(MEDIUM_LOCKED) ? "NS_ERROR_FAILURE" : "VBOX_E_FILE_ERROR",
+            { cause: error },
+          );
         throw error;
       }
       return {};

@@ -19,6 +19,9 @@ export interface MediumConfig {
   readonly format?: "VDI" | "RAW";
 }
 
+/** In the message of a refused change of media: the guest has locked the tray. */
+export const MEDIUM_LOCKED = "VERR_PDM_MEDIA_LOCKED";
+
 /** A place on the IDE controller. */
 export interface IdePlace {
   readonly port: 0 | 1;
@@ -155,7 +158,8 @@ export interface MachineRequests {
   setExecutionCap: { params: { readonly percent: number }; result: undefined };
   /** Network card by index of spec.nics. */
   setCable: { params: { readonly nic: number; readonly isConnected: boolean }; result: undefined };
-  changeIde: { params: IdeAttachment; result: undefined };
+  /** `isForced`: also if the guest has locked the tray. */
+  changeIde: { params: IdeAttachment & { readonly isForced: boolean }; result: undefined };
   changeFloppy: { params: FloppyAttachment; result: undefined };
 }
 

@@ -302,10 +302,10 @@ class MachineThread {
       setCable: ({ nic, isConnected }) => {
         front.setCableConnected?.(nic, isConnected);
       },
-      changeIde: ({ port, device, medium }) => {
+      changeIde: ({ port, device, medium, isForced }) => {
         const drive = this.#ide.get(`${port}.${device}`);
         if (drive === undefined) throw new AnneauError(`the machine has no IDE drive ${port}.${device}`);
-        drive.change(medium);
+        drive.change(medium, isForced);
       },
       changeFloppy: ({ drive: number, medium }) => {
         const drive = this.#floppies.get(number);

@@ -1,15 +1,17 @@
 /** A drive's slot on the machine thread: the medium that is in it and its change from outside. */
 import type { BlockBackend, MediumSlot } from "../backend-api/block.ts";
+import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { CounterTree } from "../device-api/counters.ts";
 import { openMedium } from "../disk/open.ts";
-import type { MediumConfig } from "./machine-protocol.ts";
+import { MEDIUM_LOCKED, type MediumConfig } from "./machine-protocol.ts";
 
 export class MediumDrive implements MediumSlot {
   readonly #log: Logger;
   readonly #listeners: (() => void)[] = [];
   #medium: BlockBackend | undefined;
   #path = "";
+  #isLocked = false;
   #readBytes = 0;
   #writtenBytes = 0;
 
@@ -48,8 +50,17 @@ export class MediumDrive implements MediumSlot {
     return true;
   }
 
-  /** The user changes the medium (undefined: takes it out). A medium that cannot be opened leaves the old one in. */
-  change(config: MediumConfig | undefined): void {
+  /** The guest holds the disc, until it lets go or the disc is taken by force. */
+  setLocked(isLocked: boolean): void {
+    this.#isLocked = isLocked;
+  }
+
+  /** The user changes the medium (undefined: takes it out). A medium that cannot be opened, or may not leave, is still in. */
+  change(config: MediumConfig | undefined, isForced = false): void {
+    if (this.#isLocked && this.#medium !== undefined && !isForced) {
+      const what = config ? `mount the media/drive '${config.path}'` : "unmount the currently mounted media/drive";
+      throw new AnneauError(`Could not ${what} (${MEDIUM_LOCKED})`);
+    }
     const next = config && this.#open(config);
     this.#medium?.close();
     this.#medium = next;

@@ -286,15 +286,44 @@ test("discs change in a running VM, disks do not; serial ports reach their file"
   box.ok("controlvm", "second", "poweroff");
 });
 
+/** A floppy that sends a packet command to the secondary master by hand (bytes 0 and 4 given), then '!' to COM1. */
+function packetFloppy(command: number, byte4: number): Uint8Array {
+  const start = [0xba, 0x76, 0x01, 0xb0, 0xa0, 0xee, 0xba, 0x77, 0x01, 0xb0, 0xa0, 0xee, 0xec, 0xa8, 0x08, 0x74, 0xfb];
+  const packet = [0xba, 0x70, 0x01, 0xb8, command, 0x00, 0xef, 0x31, 0xc0, 0xef, 0xb8, byte4, 0x00, 0xef, 0x31, 0xc0];
+  const wait = [0xef, 0xef, 0xef, 0xba, 0x77, 0x01, 0xec, 0xa8, 0x80, 0x75, 0xfb, 0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee];
+  return bootFloppy(...start, ...packet, ...wait, 0xf4, 0xeb, 0xfd);
+}
+
+test("a disc that the guest has locked leaves by force only", async () => {
+  const { box } = machine();
+  bootFrom(box, packetFloppy(0x1e, 1));
+  box.write("one.iso", discImage(40));
+  box.write("two.iso", discImage(40));
+  box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
+  const place = ["storageattach", "vm", "--storagectl", "IDE", "--port", "1", "--device", "0", "--type", "dvddrive"];
+  box.ok(...place, "--medium", "one.iso");
+  box.ok("modifyvm", "vm", "--uart1", "0x3f8", "4", "--uart-mode1", "file", box.path("said"));
+  box.ok("startvm", "vm", "--type", "headless");
+  await until("the guest has locked it", () => readFileSync(box.path("said")).length > 0);
+  const refused = (medium: string) => {
+    const { code, stderr } = box.vboxManage(...place, "--medium", medium);
+    expect([code, box.info("vm").get("IDE-1-0")]).toEqual([1, box.path("one.iso")]);
+    return stderr;
+  };
+  expect(refused("emptydrive")).toMatch(
+    /^VBoxManage: error: Could not unmount the currently mounted media\/drive \(VERR_PDM_MEDIA_LOCKED\)\n.*0x80004005/,
+  );
+  expect(refused("two.iso")).toContain("Could not mount the media/drive");
+  box.ok(...place, "--medium", "two.iso", "--forceunmount");
+  expect(box.info("vm").get("IDE-1-0")).toBe(box.path("two.iso"));
+  // The new one is not locked.
+  box.ok(...place, "--medium", "emptydrive");
+  box.ok("controlvm", "vm", "poweroff");
+});
+
 test("a disc that the guest ejects is out, also at the next start; with tempeject it comes back", async () => {
   const { box } = machine();
-  // START STOP UNIT with LoEj to the secondary master's drive, by hand; then '!' to COM1.
-  const command = [
-    0xba, 0x76, 0x01, 0xb0, 0xa0, 0xee, 0xba, 0x77, 0x01, 0xb0, 0xa0, 0xee, 0xec, 0xa8, 0x08, 0x74, 0xfb,
-  ];
-  const packet = [0xba, 0x70, 0x01, 0xb8, 0x1b, 0x00, 0xef, 0x31, 0xc0, 0xef, 0xb8, 0x02, 0x00, 0xef, 0x31, 0xc0];
-  const wait = [0xef, 0xef, 0xef, 0xba, 0x77, 0x01, 0xec, 0xa8, 0x80, 0x75, 0xfb, 0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee];
-  bootFrom(box, bootFloppy(...command, ...packet, ...wait, 0xf4, 0xeb, 0xfd));
+  bootFrom(box, packetFloppy(0x1b, 2));
   box.write("one.iso", discImage(40));
   box.ok("storagectl", "vm", "--name", "IDE", "--add", "ide");
   const place = ["storageattach", "vm", "--storagectl", "IDE", "--port", "1", "--device", "0"];
