@@ -13,6 +13,7 @@ import type { PageWalker } from "../mmu/page-walk.ts";
 import type { Tlb } from "../mmu/tlb.ts";
 import type { CpuState } from "../state.ts";
 import type { CpuFeatures } from "./cpuid.ts";
+import type { KnownTransfers } from "./known-transfers.ts";
 
 export interface SystemContext {
   readonly state: CpuState;
@@ -21,6 +22,7 @@ export interface SystemContext {
   readonly tlb: Tlb;
   readonly bus: CpuBus;
   readonly features: CpuFeatures;
+  readonly known: KnownTransfers;
   /** Counts task switches: no single-step trap follows one. */
   taskSwitches: number;
   /** Says an unusual guest action, once per text. */

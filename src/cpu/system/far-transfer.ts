@@ -361,16 +361,7 @@ function returnReal(context: SystemContext, frame: StackFrame, operandBytes: num
 
 function returnProtected(context: SystemContext, frame: StackFrame, operandBytes: number): void {
   const { state } = context;
-  frame.useCurrent(0);
-  const flags = frame.peek(operandBytes * 2, operandBytes);
-  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
-  const offset = frame.peek(0, operandBytes);
-  const { cpl } = state;
-  if (operandBytes === 4 && (flags & FLAG_VM) !== 0 && cpl === 0) {
-    returnToV86(context, frame, offset, selector, flags);
-    return;
-  }
-  checkReturnCode(context, selector);
+  const { cpl, mode } = state;
   let changed = IRET_ALWAYS;
   if (operandBytes === 4) changed |= IRET_WIDE;
   if (cpl <= state.iopl) changed |= FLAG_IF;
@@ -378,6 +369,16 @@ function returnProtected(context: SystemContext, frame: StackFrame, operandBytes
     changed |= FLAG_IOPL;
     if (operandBytes === 4) changed |= FLAG_VIF | FLAG_VIP;
   }
+  if (operandBytes === 4 && context.known.leave(changed)) return;
+  frame.useCurrent(0);
+  const flags = frame.peek(operandBytes * 2, operandBytes);
+  const selector = frame.peek(operandBytes, operandBytes) & 0xffff;
+  const offset = frame.peek(0, operandBytes);
+  if (operandBytes === 4 && (flags & FLAG_VM) !== 0 && cpl === 0) {
+    returnToV86(context, frame, offset, selector, flags);
+    return;
+  }
+  checkReturnCode(context, selector);
   if ((selector & 3) === cpl) {
     checkOffset(offset, code.limit);
     markAccessed(context, code);
@@ -396,6 +397,7 @@ function returnProtected(context: SystemContext, frame: StackFrame, operandBytes
   markAccessed(context, stackDescriptor);
   state.eflags = (state.eflags & ~changed) | (flags & changed);
   enterOuter(context, selector, offset, stackSelector, stackPointer, 0);
+  context.known.rememberReturn(mode, code, stackDescriptor);
 }
 
 /** Segment registers in the order they lie above EFLAGS, ESP, SS in the frame of a return to V86 mode. */

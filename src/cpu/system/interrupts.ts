@@ -221,6 +221,8 @@ function deliverProtected(
   isSoftware: boolean,
 ): void {
   const { state, linear } = context;
+  if (context.known.enter(vector, flags, returnEip, errorCode, isSoftware)) return;
+  const modeBefore = state.mode;
   const gateError = vector * 8 + ERROR_IDT + ext;
   if (vector * 8 + 7 > state.i32[IDTR_LIMIT >> 2]) throw new CpuFault(VECTOR_GP, gateError);
   const address = (state.i32[IDTR_BASE >> 2] + vector * 8) | 0;
@@ -250,8 +252,10 @@ function deliverProtected(
   const isInner = !code.isConformingCode && code.dpl < state.cpl;
   // Out of V86 mode only to level 0.
   if (state.isV86 && !(isInner && code.dpl === 0)) throw new CpuFault(VECTOR_GP, codeError);
-  if (isInner) enterInner(context, frame, flags, returnEip, errorCode, ext);
-  else {
+  if (isInner) {
+    enterInner(context, frame, flags, returnEip, errorCode, ext);
+    context.known.rememberGate(vector, modeBefore, gate, code, stackDescriptor, keptFlags());
+  } else {
     const sizeBytes = gate.isWideGate ? 4 : 2;
     frame.useCurrent(ext);
     frame.checkPushes(errorCode === NO_ERROR_CODE ? 3 : 4, sizeBytes);
@@ -324,11 +328,16 @@ function pushReturn(
   if (errorCode !== NO_ERROR_CODE) frame.push(errorCode, sizeBytes);
 }
 
+/** System flags that the way through the gate leaves as they are. */
+function keptFlags(): number {
+  const isInterrupt = gate.type === TYPE_INTERRUPT_GATE32 || gate.type === TYPE_INTERRUPT_GATE16;
+  return ~(FLAG_TF | FLAG_VM | FLAG_RF | FLAG_NT | (isInterrupt ? FLAG_IF : 0));
+}
+
 /** Flags and EIP after an interrupt or trap gate. */
 function finishGate(context: SystemContext): void {
   const { state } = context;
-  const isInterrupt = gate.type === TYPE_INTERRUPT_GATE32 || gate.type === TYPE_INTERRUPT_GATE16;
-  state.systemFlags &= ~(FLAG_TF | FLAG_VM | FLAG_RF | FLAG_NT | (isInterrupt ? FLAG_IF : 0));
+  state.systemFlags &= keptFlags();
   state.eip = gate.gateOffset;
   deriveMode(state);
 }

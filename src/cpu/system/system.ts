@@ -21,6 +21,7 @@ import * as far from "./far-transfer.ts";
 import { type CpuFault, undefinedOpcode } from "./fault.ts";
 import type { Delivery } from "./interrupts.ts";
 import * as interrupts from "./interrupts.ts";
+import { KnownTransfers } from "./known-transfers.ts";
 import * as msr from "./msr.ts";
 import * as privileged from "./privileged.ts";
 import * as segments from "./segments.ts";
@@ -53,7 +54,7 @@ export class System {
       said.add(text);
       options.onDemand?.(text);
     };
-    this.#context = { ...options, say, taskSwitches: 0 };
+    this.#context = { ...options, say, taskSwitches: 0, known: new KnownTransfers(options.state) };
     this.#state = options.state;
     this.#frame = new StackFrame(options.state, options.linear);
   }
