@@ -174,10 +174,9 @@ function usbSpec(vbox: VboxFile): UsbSpec | undefined {
   };
 }
 
-/** VMSVGA's card is not there: VBoxVGA's instead, and `supportOf` says so. */
 function graphicsOf(vbox: VboxFile): MachineSpec["graphics"] {
   const graphics = vbox.get(settings.graphics);
-  return graphics === "none" || graphics === "vboxsvga" ? graphics : "vboxvga";
+  return graphics === "none" || graphics === "vboxsvga" || graphics === "vmsvga" ? graphics : "vboxvga";
 }
 
 const bit = (value: number): 0 | 1 => (value === 0 ? 0 : 1);

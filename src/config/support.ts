@@ -112,8 +112,6 @@ function checkPlatform(vbox: VboxFile, hostMiB: number, { refused, warned }: Lis
   if (vbox.get(settings.tpmType) !== "none") warned.push("the TPM");
   if (vbox.get(settings.balloonMiB) > 0) warned.push("the memory balloon");
   const graphics = vbox.get(settings.graphics);
-  if (graphics === "vmsvga")
-    warned.push(`the graphics controller ${labelOf(settings.graphics, graphics)}: the guest has VBoxVGA`);
   if (graphics === "vboxsvga") warned.push("VBoxSVGA's drawing commands: the guest has its pointer and mode hints");
   if (vbox.get(settings.monitorCount) > 1) warned.push("more than one monitor");
 }

@@ -36,6 +36,11 @@ export function vramBarBytes(spec: MachineSpec): number {
   return bytes === 0 ? 0 : 2 ** Math.ceil(Math.log2(bytes));
 }
 
+/** The command queue of VMSVGA; 0 without it. */
+export function svgaFifoBytes(spec: MachineSpec): number {
+  return spec.graphics === "vmsvga" ? 2 * MIB : 0;
+}
+
 export interface MachineCore {
   readonly cpu: SoftwareCpu;
   readonly time: HostTimeSource | InstructionTimeSource;
@@ -59,7 +64,7 @@ export interface MachineCore {
 
 export async function createCore(spec: MachineSpec, host: PcHost): Promise<MachineCore> {
   const ramBytes = spec.ramMiB * MIB;
-  const pages = memoryPages(ramBytes, vramBarBytes(spec) + ROM_SPACE_BYTES);
+  const pages = memoryPages(ramBytes, vramBarBytes(spec) + svgaFifoBytes(spec) + ROM_SPACE_BYTES);
   const shared = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const demand = new DemandLog(host.log);
   let clock: MachineClock | undefined;

@@ -20,7 +20,7 @@ import { createFirmware, type Firmware } from "../firmware/index.ts";
 import { limits, type MachineSpec } from "../spec/machine-spec.ts";
 import { type BootDrive, MachineBootMedia } from "./boot-media.ts";
 import { cmosFor } from "./cmos.ts";
-import { createCore, vramBarBytes, vramBytes } from "./core.ts";
+import { createCore, svgaFifoBytes, vramBarBytes, vramBytes } from "./core.ts";
 import { MachineDeviceContext } from "./device-context.ts";
 import type { DeviceMemoryAllocator } from "./device-memory.ts";
 import { createInterrupts } from "./interrupts.ts";
@@ -160,6 +160,7 @@ export async function assemblePc(spec: MachineSpec, backends: MachineBackends, h
           vram: core.deviceMemory.allocate(vramBarBytes(spec)),
           vramBytes: vramBytes(spec),
           hasHostInterface: spec.graphics === "vboxsvga",
+          svgaFifo: spec.graphics === "vmsvga" ? core.deviceMemory.allocate(svgaFifoBytes(spec)) : undefined,
           expansionRom: firmware.videoRom,
         });
 

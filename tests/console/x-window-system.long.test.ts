@@ -129,6 +129,26 @@ class XGuest {
     this.box.ok("controlvm", "x", "resume");
     return `${width}x${height}`;
   }
+
+  /** The root window's pointer becomes a cross, and every viewer draws it. */
+  async crossPointer(): Promise<void> {
+    await this.shell("xsetroot -cursor_name crosshair; sleep 1");
+    // Off the calculator, which has a pointer of its own.
+    this.viewers[0].pointer(900, 60, 0);
+    // A cross: solid from its point on in all directions, and nothing else near it.
+    const isCross = ({ cursor }: RfbTestClient) =>
+      cursor !== undefined &&
+      [2, 3, 4, 5].every((i) => {
+        const isSolid = (dx: number, dy: number) =>
+          cursor.isSolid[(cursor.hotY + dy) * cursor.width + cursor.hotX + dx];
+        return isSolid(i, 0) && isSolid(-i, 0) && isSolid(0, i) && isSolid(0, -i) && !isSolid(i, i) && !isSolid(-i, i);
+      });
+    for (const client of this.viewers)
+      await until("the pointer", async () => {
+        await client.refresh();
+        return isCross(client);
+      });
+  }
 }
 
 test("on the VESA driver, then on the kernel's bochs driver: pictures, modes, keys, clicks", async () => {
@@ -174,23 +194,8 @@ test("on the kernel's vboxvideo driver: modes that a person hints at, and the po
   expect(await guest.shell("cat /proc/fb")).toContain("vboxvideo");
   await guest.startX("modeset", "");
   expect(await guest.compare("vboxvideo")).toBe("1024x768");
-  await guest.shell("xsetroot -cursor_name crosshair; sleep 1");
-  // Off the calculator, which has a pointer of its own.
-  guest.viewers[0].pointer(900, 60, 0);
+  await guest.crossPointer();
   const [first] = guest.viewers;
-  // A cross: solid from its point on in all directions, and nothing else near it.
-  const isCross = ({ cursor }: RfbTestClient) =>
-    cursor !== undefined &&
-    [2, 3, 4, 5].every((i) => {
-      const isSolid = (dx: number, dy: number) => cursor.isSolid[(cursor.hotY + dy) * cursor.width + cursor.hotX + dx];
-      return isSolid(i, 0) && isSolid(-i, 0) && isSolid(0, i) && isSolid(0, -i) && !isSolid(i, i) && !isSolid(-i, i);
-    });
-  for (const client of guest.viewers)
-    await until("the pointer", async () => {
-      await client.refresh();
-      return isCross(client);
-    });
-
   guest.box.ok("controlvm", "x", "setvideomodehint", "1000", "704", "32");
   await guest.shell(
     "for i in $(seq 40); do xrandr | grep -q '1000x704.*+' && break; sleep 0.5; done; xrandr --output VGA-1 --auto; sleep 1",
@@ -204,4 +209,16 @@ test("on the kernel's vboxvideo driver: modes that a person hints at, and the po
     await first.refresh();
     return [first.width, first.height].join("x") !== "1600x1200";
   });
+});
+
+test("on the kernel's vmwgfx driver, which takes VMSVGA: modes, and the pointer is the viewer's", async () => {
+  const guest = await XGuest.start("vmsvga");
+  expect(await guest.shell("cat /proc/fb")).toContain("vmwgfx");
+  await guest.startX("modeset", "");
+  expect(await guest.compare("vmwgfx")).toBe("1280x800");
+  await guest.crossPointer();
+  await guest.shell("xrandr -s 1600x1200; sleep 1; xrefresh; sleep 1");
+  expect(await guest.compare("vmwgfx-1600x1200")).toBe("1600x1200");
+  // It would like to write into the log of VMware's own host.
+  expect(await guest.shell("dmesg | grep -v 'host log' | grep -ciE 'vmwgfx.*(fail|timeout|hang)' || true")).toBe("0\n");
 });

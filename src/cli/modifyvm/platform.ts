@@ -74,9 +74,8 @@ export const platformOptions = inGroup("Chipset and firmware", [
 
 export const displayOptions = inGroup("Display", [
   choice("graphicscontroller graphics-controller", settings.graphics, {
-    status: "warned",
     example: ["vmsvga"],
-    note: "`vboxvga` and `none` work; `vboxsvga` is VBoxVGA's card with the host interface (pointer, mode hints), without VMSVGA's commands; `vmsvga` gives VBoxVGA's card",
+    note: "`vboxsvga` is VBoxVGA's card with the host interface (pointer, mode hints), without VMSVGA's commands, and `startvm` says so",
   }),
   number(
     "monitor-count monitorcount",

@@ -22,6 +22,8 @@ import { VgaPorts } from "./ports.ts";
 import { VgaRegisterFile } from "./register-file.ts";
 import * as R from "./registers.ts";
 import { Scan } from "./scan.ts";
+import { Svga } from "./svga.ts";
+import { PORTS as SVGA_PORTS } from "./svga-registers.ts";
 import { type BlinkPhase, VgaPicture } from "./vga-picture.ts";
 
 const kind = "vga";
@@ -41,6 +43,8 @@ export interface VgaConfig {
   readonly expansionRom?: Uint8Array;
   /** The guest may talk to the host through HGSMI: pointer, mode hints (VBoxSVGA). Not if not given. */
   readonly hasHostInterface?: boolean;
+  /** Memory of the command queue: the card is VMware's SVGA II (VMSVGA), with the VGA in it. */
+  readonly svgaFifo?: DeviceMemory;
   /** BAR0 at reset; 0 (the default) leaves it to the firmware. */
   readonly frameBufferBase?: number;
 }
@@ -66,6 +70,7 @@ class Vga implements VgaDevice {
   readonly #ports: VgaPorts;
   readonly #picture: VgaPicture;
   readonly #hgsmi: Hgsmi | undefined;
+  readonly #svga: Svga | undefined;
   #scan: Scan | undefined;
   #pci: PciFunctionHandle | undefined;
   /** Counts what may have changed the picture, video memory apart. */
@@ -96,7 +101,7 @@ class Vga implements VgaDevice {
       onChange: () => this.#refresh(),
       onClear: () => this.#direct.leave(),
       hasHostInterface: config.hasHostInterface ?? false,
-      frameBufferBase: () => (this.#pci?.readConfig(0x10, 4) ?? 0) & ~0xf,
+      frameBufferBase: () => this.#baseOf(config.svgaFifo ? 1 : 0),
     });
     this.#ports = new VgaPorts(this.#registers, {
       addressing: () => this.#aperture.refresh(),
@@ -106,6 +111,20 @@ class Vga implements VgaDevice {
       isDac8Bit: () => this.#dispi.isDac8Bit,
     });
     this.#picture = new VgaPicture(this.#registers, this.#words, this.#palette);
+    if (config.svgaFifo) {
+      this.#svga = new Svga({
+        vram: this.#vram,
+        sizeBytes: this.#sizeBytes,
+        fifo: config.svgaFifo,
+        intx: () => this.#pci?.intx ?? openLine,
+        baseOf: (bar) => this.#baseOf(bar),
+        onScreen: (screen) => {
+          this.#direct.leave();
+          if (screen) this.#dispi.setScreen(screen);
+          else this.#dispi.settle();
+        },
+      });
+    }
     if (!config.hasHostInterface) return;
     this.#hgsmi = new Hgsmi({
       vram: this.#vram,
@@ -125,25 +144,45 @@ class Vga implements VgaDevice {
     context.claimPorts(R.COLOR_BASE, R.COLOR_LENGTH, this.#registerWindow(R.COLOR_BASE));
     context.claimPorts(R.DISPI_BASE, R.DISPI_LENGTH, this.#counted(this.#dispi));
     this.#direct.attach(context.claimMemory(0xa0000, 0x20000, this.#aperture));
+    const svga = this.#svga;
+    const { svgaFifo } = this.#config;
+    const videoMemory = {
+      index: svga ? 1 : 0,
+      kind: "memory",
+      sizeBytes: this.#vram.length,
+      prefetchable: true,
+      window: { kind: "ram", memory: this.#config.vram },
+      initialBase: this.#config.frameBufferBase ?? 0,
+    } as const;
     this.#pci = context.addPciFunction(2, 0, {
-      name: "VGA",
-      vendorId: 0x80ee,
-      deviceId: 0xbeef,
+      name: svga ? "VMSVGA" : "VGA",
+      vendorId: svga ? 0x15ad : 0x80ee,
+      deviceId: svga ? 0x0405 : 0xbeef,
       revision: 0,
       classCode: 0x030000,
+      subsystemVendorId: svga ? 0x15ad : undefined,
+      subsystemId: svga ? 0x0405 : undefined,
       interruptPin: 1,
-      bars: [
-        {
-          index: 0,
-          kind: "memory",
-          sizeBytes: this.#vram.length,
-          prefetchable: true,
-          window: { kind: "ram", memory: this.#config.vram },
-          initialBase: this.#config.frameBufferBase ?? 0,
-        },
-      ],
+      bars:
+        svga && svgaFifo
+          ? [
+              { index: 0, kind: "io", sizeBytes: SVGA_PORTS, window: this.#counted(svga) },
+              videoMemory,
+              {
+                index: 2,
+                kind: "memory",
+                sizeBytes: svgaFifo.bytes.length,
+                prefetchable: true,
+                window: { kind: "ram", memory: svgaFifo },
+              },
+            ]
+          : [videoMemory],
       expansionRom: this.#config.expansionRom,
     });
+  }
+
+  #baseOf(bar: number): number {
+    return ((this.#pci?.readConfig(0x10 + bar * 4, 4) ?? 0) & ~0xf) >>> 0;
   }
 
   reset(resetKind: ResetKind): void {
@@ -152,6 +191,7 @@ class Vga implements VgaDevice {
     this.#registers.reset();
     this.#dispi.reset();
     this.#hgsmi?.reset();
+    this.#svga?.reset();
     this.#refresh();
   }
 
@@ -173,10 +213,10 @@ class Vga implements VgaDevice {
   }
 
   get pointerShape(): PointerShape | undefined {
-    return this.#hgsmi?.pointer;
+    return this.#hgsmi?.pointer ?? this.#svga?.pointer;
   }
   get pointerRevision(): number {
-    return this.#hgsmi?.pointerRevision ?? 0;
+    return this.#hgsmi?.pointerRevision ?? this.#svga?.pointerRevision ?? 0;
   }
   setModeHint(widthPixels: number, heightPixels: number, bitsPerPixel: number): boolean {
     return this.#hgsmi?.setModeHint(widthPixels, heightPixels, bitsPerPixel) ?? false;
@@ -221,6 +261,7 @@ class Vga implements VgaDevice {
     const pixels = new Int32Array(rgba.buffer, rgba.byteOffset, length >> 2);
     this.#palette.update(this.#registers, this.#dispi.isDac8Bit);
     this.#direct.flush();
+    this.#svga?.run();
     if (this.#dispi.isActive && this.#dispi.isBlank) pixels.fill(BLACK);
     else if (this.#dispi.isActive) {
       renderDispi(this.#dispi, this.#vram, this.#words, this.#sizeBytes, this.#palette, pixels);
@@ -236,6 +277,8 @@ class Vga implements VgaDevice {
   }
 
   scanout(): Scanout {
+    // A guest that waits for nothing leaves its last commands in the queue.
+    this.#svga?.run();
     const dispi = this.#dispi;
     const revision = this.#revision;
     const { hostOffset } = this.#config.vram;
@@ -278,6 +321,7 @@ class Vga implements VgaDevice {
         registers: this.#registers.save(),
         dispi: this.#dispi.save(),
         ...(this.#hgsmi ? { hgsmi: this.#hgsmi.save() } : {}),
+        ...(this.#svga ? { svga: this.#svga.save() } : {}),
         vramBytes: this.#vram.length,
         vramUsedBytes: used,
         vram: this.#vram.slice(0, used),
@@ -291,6 +335,7 @@ class Vga implements VgaDevice {
     this.#registers.load(state.child("registers"));
     this.#dispi.load(state.child("dispi"));
     this.#hgsmi?.load(state.child("hgsmi"));
+    this.#svga?.load(state.child("svga"));
     const size = state.integer("vramBytes", 0, 2 ** 32);
     if (size !== this.#vram.length) {
       throw new FormatError(
