@@ -1,6 +1,7 @@
 /** INT 10h on the real adapter: modes, text in all kinds of modes, pixels, fonts, palette, VBE (rows 28 and 29). */
 import { beforeAll, describe, expect, it } from "vitest";
 import { font8x8, font8x14, font8x16 } from "../../src/firmware/fonts/fonts.ts";
+import { type VbeMode, vbeModes } from "../../src/firmware/video/vbe-modes.ts";
 import { BiosCaller, BUFFER } from "./bios-caller.ts";
 
 describe("INT 10h on the adapter", () => {
@@ -210,4 +211,35 @@ describe("INT 10h on the adapter", () => {
     expect(call({ eax: 0x4f03 }).bx).toBe(0x4112);
     call({ eax: 0x0003 });
   });
+});
+
+it.each([
+  [0, 1],
+  [1, 1],
+  [4, 4],
+  [9, 9],
+  [256, 256],
+])("with %i MiB of video memory the modes that fit are listed and set, others refused", async (vramMiB, realMiB) => {
+  const guest = await BiosCaller.bootFromDisk({ spec: { vramMiB } });
+  const call = (registers: Parameters<BiosCaller["call"]>[1]) => guest.call(0x10, registers);
+  guest.memory.write(BUFFER, new TextEncoder().encode("VBE2"));
+  call({ eax: 0x4f00, es: BUFFER >> 4 });
+  expect(guest.memory.read16(BUFFER + 18)).toBe(realMiB * 16);
+  const listed = new Set<number>();
+  const list = guest.memory.read16(BUFFER + 16) * 16 + guest.memory.read16(BUFFER + 14);
+  for (let at = list; guest.memory.read16(at) !== 0xffff; at += 2) listed.add(guest.memory.read16(at));
+  const fits = ({ widthPixels, heightPixels, bits }: VbeMode) =>
+    widthPixels * heightPixels * (bits === 15 ? 2 : bits / 8) <= realMiB << 20;
+  expect([...listed].sort()).toEqual(
+    vbeModes
+      .filter(fits)
+      .map(({ number }) => number)
+      .sort(),
+  );
+  for (const mode of vbeModes.filter((one) => !fits(one)).slice(0, 3))
+    expect([mode.number, call({ eax: 0x4f02, ebx: mode.number | 0x4000 }).ax]).toEqual([mode.number, 0x014f]);
+  const largest = vbeModes.filter(fits).at(-1)!;
+  expect(call({ eax: 0x4f02, ebx: largest.number | 0x4000 }).ax).toBe(0x004f);
+  const display = guest.pc.machine.front.display!;
+  expect([display.widthPixels, display.heightPixels]).toEqual([largest.widthPixels, largest.heightPixels]);
 });
