@@ -77,6 +77,9 @@ export interface MachineDescription {
   readonly support: SupportReport;
 }
 
+/** Their virtual memory manager changes page tables without telling the processor, which small TLBs of the time hid. */
+const forgetsInvalidations = /^Windows(95|98|Me)$/;
+
 /** Describes the machine. Error: a medium that no list has. */
 export function describeMachine(vbox: VboxFile, index = new MediaIndex()): MachineDescription {
   const { machine } = vbox;
@@ -106,6 +109,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
       nx: false,
       maxLeaf: /^WindowsNT(3x|4)$/.test(osTypeId) ? 2 : undefined,
       engine: engineOf(vbox),
+      hasSmallTlb: forgetsInvalidations.test(osTypeId),
     },
     acpi: vbox.get(settings.acpi),
     ioApic: hasApics,

@@ -80,6 +80,7 @@ test("Windows 95 and 98, whose delay loops want a slow processor, have the inter
     expect([type, describeMachine(vbox).spec.cpu.engine]).toEqual([type, engine]);
   }
   vbox.set(settings.osType, "Windows98");
+  expect(describeMachine(vbox).spec.cpu.hasSmallTlb).toBe(true);
   vbox.setExtraData("Anneau/Engine", "translator");
   expect(describeMachine(vbox).spec.cpu.engine).toBe("translator");
 });

@@ -15,11 +15,13 @@ import { VariantTable } from "./translator/variant-table.ts";
 
 /** Jumps to an instruction before its region is compiled: compiling costs as much as some hundred thousand instructions. */
 const HOT_THRESHOLD = 10000;
+/** The same in shadow mode, where compiling is the least. */
+const SHADOW_THRESHOLD = 64;
 /** With thresholds from here on, one jump of so many is counted (a prime number, so that none of a loop's jumps is always missed). */
 const SAMPLED_FROM = 4000;
 const SAMPLE_PERIOD = 61;
-/** The same in shadow mode, where compiling is the least. */
-const SHADOW_THRESHOLD = 64;
+/** Pages of a TLB for systems that forget to invalidate: of the size that processors had in their time. */
+const SMALL_TLB_PAGES = 256;
 
 /** As `createSoftwareCpu`, with switches for tests and another opcode table. */
 export async function createEngine(
@@ -63,6 +65,7 @@ export async function createEngine(
 }
 
 export async function createSoftwareCpu(options: SoftwareCpuOptions): Promise<SoftwareCpu> {
-  if (options.engine === "shadow") return createEngine(options, { hotThreshold: SHADOW_THRESHOLD, shadow: {} });
-  return createEngine(options, options.engine === "translator" ? { hotThreshold: HOT_THRESHOLD } : {});
+  const tlb: EngineTuning = options.hasSmallTlb === true ? { tlbPages: SMALL_TLB_PAGES, isForgiving: true } : {};
+  if (options.engine === "shadow") return createEngine(options, { ...tlb, hotThreshold: SHADOW_THRESHOLD, shadow: {} });
+  return createEngine(options, options.engine === "translator" ? { ...tlb, hotThreshold: HOT_THRESHOLD } : tlb);
 }

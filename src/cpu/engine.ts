@@ -75,6 +75,8 @@ export interface RegionActivity {
 /** Test switches that must not change what a guest computes. */
 export interface EngineTuning {
   readonly tlbPages?: number;
+  /** As `SoftwareCpuOptions.hasSmallTlb` flushes. */
+  readonly isForgiving?: boolean;
   readonly decodeMaps?: number;
   /** Jumps to an instruction before it is translated; undefined: interpreter only. */
   readonly hotThreshold?: number;
@@ -158,6 +160,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     this.#i32 = this.state.i32;
     this.#tlb = new Tlb(this.state, {
       ...(tuning.tlbPages === undefined ? {} : { capacityPages: tuning.tlbPages }),
+      ...(tuning.isForgiving === undefined ? {} : { isForgiving: tuning.isForgiving }),
       ...(tuning.flushAtCr3 === true ? { isForgiving: true, onAddressSpace: () => this.#cache.flush() } : {}),
     });
     this.#physical = new PhysicalMemory(this.state, bus);

@@ -15,6 +15,8 @@ export interface SoftwareCpuOptions {
   readonly features: { readonly pae: boolean; readonly nx: boolean; readonly maxLeaf?: number };
   /** "translator": what is executed often becomes WebAssembly of its own (translator/); "shadow": and is checked as it runs. */
   readonly engine?: CpuEngine;
+  /** Few translations are kept, and none over a switch of task, V86 mode or address space. */
+  readonly hasSmallTlb?: boolean;
   /** Where the translator compiles; on the calling thread unless given. */
   readonly compileService?: CompileService;
   /** Where unusual guest actions are said once each (unknown MSRs, unsupported instructions). */

@@ -91,6 +91,7 @@ export async function createCore(spec: MachineSpec, host: PcHost): Promise<Machi
     bus,
     features: spec.cpu,
     engine: spec.cpu.engine,
+    hasSmallTlb: spec.cpu.hasSmallTlb,
     onDemand: (text) => demand.note("cpu", text, (place) => String(place)),
   });
   const invalidateCode = (gpa: number, lengthBytes: number) => cpu.invalidateCode(gpa, lengthBytes);

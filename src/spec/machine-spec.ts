@@ -89,6 +89,8 @@ export interface MachineSpec {
     readonly maxLeaf?: number;
     /** How guest code is executed; the interpreter unless said otherwise. Makes no difference to the guest. */
     readonly engine?: CpuEngine;
+    /** For systems that forget to invalidate pages: few translations are kept, and none over a switch of task or address space. */
+    readonly hasSmallTlb?: boolean;
   };
   readonly acpi: boolean;
   /** Local APIC and I/O APIC: both or neither, for systems stumble over one without the other. */

@@ -28,6 +28,32 @@ const map = (cpu: TestCpu, page: number, frame: number, bits = P | RW | US) =>
   cpu.poke32(TABLE + page * 4, (frame << 12) | bits);
 
 describe("TLB entries", () => {
+  test("of a small, forgiving TLB do not outlive 512 other pages, a load of CR3 or a task (Windows 9x forgets INVLPG)", () => {
+    const cpu = paged({ capacityPages: 256, isForgiving: true });
+    cpu.poke32(0x40000, 1);
+    cpu.poke32(0x41000, 2);
+    const read = () => cpu.linear.read32(0x5000, false);
+    const leave = [
+      () => {
+        for (let page = 16; page < 528; page++) cpu.linear.read32(page << 12, false);
+      },
+      () => cpu.tlb.flushAll(true),
+      () => cpu.tlb.modeSwitched(),
+    ];
+    for (let page = 16; page < 528; page++) map(cpu, page, page % 64);
+    for (const go of leave) {
+      for (const global of [0, G]) {
+        map(cpu, 5, 0x40, P | RW | global);
+        cpu.tlb.flushAll(false);
+        expect(read()).toBe(1);
+        map(cpu, 5, 0x41, P | RW | global);
+        go();
+        // Pages marked global have room of their own, which others of their kind must fill.
+        if (global === 0 || go !== leave[0]) expect(read()).toBe(2);
+      }
+    }
+  });
+
   test("lead generated code to the bytes: linear + entry + bias", () => {
     const cpu = paged();
     map(cpu, 5, 0x40);
