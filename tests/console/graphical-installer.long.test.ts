@@ -43,16 +43,22 @@ async function look(page: Page): Promise<Look> {
   return { chosen, whiteLines };
 }
 
-test("a language, a country and a keyboard are picked by clicking", async () => {
+/** A machine with the installer's CD. */
+function installer(name: string, media: string, memoryMiB: number): Sandbox {
   const box = new Sandbox();
-  const disc = box.path("graphical.iso");
-  copyFileSync(join(await debianNetboot({ flavour: "gtk" }), debianNetbootIso), disc);
-  box.ok("createvm", "--name", "graphical", "--register");
-  box.ok("modifyvm", "graphical", "--memory", "1024", "--vram", "16", "--usb-ohci", "on", "--mouse", "usbtablet");
-  box.ok("storagectl", "graphical", "--name", "IDE", "--add", "ide");
+  const disc = box.path("installer.iso");
+  copyFileSync(join(media, debianNetbootIso), disc);
+  box.ok("createvm", "--name", name, "--register");
+  box.ok("modifyvm", name, "--memory", String(memoryMiB), "--vram", "16", "--usb-ohci", "on", "--mouse", "usbtablet");
+  box.ok("storagectl", name, "--name", "IDE", "--add", "ide");
   const place = ["--storagectl", "IDE", "--port", "1", "--device", "0", "--type", "dvddrive"];
-  box.ok("storageattach", "graphical", ...place, "--medium", disc);
-  onTestFinished(() => void box.anneau("controlvm", "graphical", "poweroff"));
+  box.ok("storageattach", name, ...place, "--medium", disc);
+  onTestFinished(() => void box.anneau("controlvm", name, "poweroff"));
+  return box;
+}
+
+test("a language, a country and a keyboard are picked by clicking", async () => {
+  const box = installer("graphical", await debianNetboot({ flavour: "gtk" }), 1024);
   const page = await openPage(browser, addressIn(box.ok("startvm", "graphical", "--type", "gui")), {
     width: 1000,
     height: 800,
@@ -100,4 +106,48 @@ test("a language, a country and a keyboard are picked by clicking", async () => 
   await clickPixel(page, 739, 574);
   await until("the end of the questions", async () => (await look(page)).whiteLines < 100);
   await picture("next");
+});
+
+test("the text installer on the kernel's frame buffer: letters drawn as pixels, and a choice by key", async () => {
+  const box = installer("text", await debianNetboot(), 512);
+  const page = await openPage(browser, addressIn(box.ok("startvm", "text", "--type", "gui")), {
+    width: 1000,
+    height: 800,
+  });
+  await page.waitForTimeout(1500);
+  // As Debian's own CD starts it; typed until the boot prompt has taken it.
+  await until("the frame buffer's mode", async () => {
+    box.ok("controlvm", "text", "keyboardputstring", "install\n");
+    await page.waitForTimeout(1000);
+    return (await shown(page)).width === 800;
+  });
+  /** Pixels of a colour, give or take what 16 bits make of it. */
+  const count = (rgb: Uint8Array, red: number, green: number, blue: number) => {
+    const isNear = (value: number, wanted: number) => Math.abs(value - wanted) < 6;
+    let pixels = 0;
+    for (let i = 0; i < rgb.length; i += 3)
+      if (isNear(rgb[i], red) && isNear(rgb[i + 1], green) && isNear(rgb[i + 2], blue)) pixels++;
+    return pixels;
+  };
+  /** Blue ground, a grey window of a good part of the screen, the red bar on what is chosen. */
+  const isQuestion = (rgb: Uint8Array) =>
+    count(rgb, 0, 0, 170) > 20_000 && count(rgb, 170, 170, 170) > 100_000 && count(rgb, 170, 0, 0) > 500;
+  let first = new Uint8Array();
+  await until("the language screen", async () => {
+    await page.waitForTimeout(500);
+    first = (await shown(page)).rgb as typeof first;
+    return isQuestion(first);
+  });
+  await page.waitForTimeout(1000);
+  first = (await shown(page)).rgb as typeof first;
+  await page.screenshot({ path: join(pictures, "framebuffer-language.png") });
+  await page.keyboard.press("Enter");
+  await until("the next question", async () => {
+    await page.waitForTimeout(500);
+    const { rgb } = await shown(page);
+    let different = 0;
+    for (let i = 0; i < rgb.length; i++) if (rgb[i] !== first[i]) different++;
+    return different > 30_000 && isQuestion(rgb);
+  });
+  await page.screenshot({ path: join(pictures, "framebuffer-location.png") });
 });

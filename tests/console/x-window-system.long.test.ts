@@ -6,35 +6,19 @@
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { debianDiskName, debianRootfs } from "../../scripts/media/debian-rootfs.ts";
 import type { RfbTestClient } from "../../src/display/rfb/testing.ts";
 import { Sandbox } from "../cli/sandbox.ts";
-import { GuestTerminal } from "../guests/guest-terminal.ts";
 import { pictures } from "./browser.ts";
 import { readPng, until } from "./console-guest.ts";
 import { answer, freePort, PASSWORD, readXwd, viewer } from "./rfb-viewer.ts";
+import { SerialTerminal } from "./serial-terminal.ts";
 
 const xServer = ["xserver-xorg-core", "xserver-xorg-input-libinput", "xserver-xorg-video-vesa"];
 const xPrograms = ["x11-xserver-utils", "x11-apps", "x11-utils"];
-
-/** The first serial port of a VM over TCP. */
-class SerialTerminal extends GuestTerminal {
-  readonly #socket: Socket;
-  constructor(port: number) {
-    super();
-    this.#socket = connect(port, "127.0.0.1");
-    this.#socket.on("data", (bytes) => this.heard(bytes as Uint8Array));
-    this.#socket.on("close", () => this.ended());
-    onTestFinished(() => void this.#socket.destroy());
-  }
-  type(text: string): void {
-    this.#socket.write(text);
-  }
-}
 
 class XGuest {
   readonly box: Sandbox;
@@ -70,11 +54,7 @@ class XGuest {
       client.setEncodings(encoding, 1, -223, -239, -258);
       guest.viewers.push(client);
     }
-    await guest.#terminal.says("anneau login: ");
-    guest.#terminal.type("root\n");
-    await guest.#terminal.says("Password: ");
-    guest.#terminal.type("anneau\n");
-    await guest.#terminal.says("root@anneau:~# ");
+    await guest.#terminal.logIn();
     // No colours and brackets in what it prints.
     await guest.shell("export TERM=dumb DISPLAY=:0");
     return guest;
