@@ -159,6 +159,7 @@ export function page(
   kernels: readonly Kernel[],
   facts: {
     readonly rounds: number;
+    readonly machineRounds: number;
     readonly host: string;
     readonly versions: string;
     readonly listMs: number;
@@ -170,7 +171,7 @@ export function page(
     facts.failures.length === 0 ? "" : `\nWent wrong:\n\n${facts.failures.map((f) => `* ${f}\n`).join("")}`;
   return `# Benchmarks
 
-Written by \`npm run bench\`: ${facts.rounds} interleaved rounds, medians. A cell is seconds of the host's clock / CPU seconds of the
+Written by \`npm run bench\`: ${facts.rounds} interleaved rounds (${facts.machineRounds} of boot, idle time and memory), medians. A cell is seconds of the host's clock / CPU seconds of the
 peer's process (both relative to ${report.baseline}, smaller is better). The peers run the same Linux guest with the same programs and
 their results are compared. ${facts.host}. ${facts.versions}.
 The machines that measured it are shared: differences under 15 % mean nothing.
@@ -195,6 +196,9 @@ ${kernels.map(({ name, class: kind, about }) => row([name, kind, about])).join("
 
     npm run bench -- --only integer,pipe --rounds 1 --peers anneau,qemu-x86_64
     npm run bench -- --only integer,pipe --anneau before=/old/bin/anneau --anneau after=bin/anneau
+
+\`npm run bench:endurance\` is an hour of all kernels in turn, with resident memory and the guest's clock; what it gave stands in
+[engine.md](engine.md).
 
 \`--quick\` is one round without the interpreter and the idle times; \`--anneau-flags\` gives more words to \`anneau run\`; \`--profile
 FOLDER\` writes Node's CPU profiles of Anneau's threads and prints what they show for each kernel; \`--list\` names kernels and peers.

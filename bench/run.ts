@@ -21,6 +21,7 @@ const usage = `usage: npm run bench -- [OPTIONS]
   --rounds N              interleaved rounds (5)
   --quick                 one round, without the interpreter and the figures of idle machines
   --machines              loop without a system, boot, idle time and memory too, which a complete run measures anyway
+  --machine-rounds N      of these, for which a peer takes a minute each (3, or --rounds if that is less)
   --permille N            kernels at this share of their size (1000)
   --anneau [LABEL=]PATH   bin/anneau of a build; repeat it to compare builds
   --anneau-flags TEXT     more words for 'anneau run'
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     rounds: { type: "string" },
     quick: { type: "boolean", default: false },
     machines: { type: "boolean", default: false },
+    "machine-rounds": { type: "string" },
     permille: { type: "string" },
     anneau: { type: "string", multiple: true },
     "anneau-flags": { type: "string" },
@@ -90,10 +92,10 @@ async function main(): Promise<void> {
     );
   };
   saveJson(new Map());
-  // Idle time takes half a minute per peer and round.
+  const machineRounds = count(values["machine-rounds"], Math.min(rounds, 3));
   const machines =
     isComplete || values.machines
-      ? await measureMachines(peers, Math.min(rounds, 3), patienceSeconds, onProgress)
+      ? await measureMachines(peers, machineRounds, patienceSeconds, onProgress)
       : new Map<string, MachineFigures[]>();
   saveJson(machines);
   const report = new Report(chosen, peers, result, machines);
@@ -120,7 +122,7 @@ async function main(): Promise<void> {
   ]);
   const [listMs, infoMs] = commands.map(median);
   const host = `Machine: ${cpus()[0].model}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;
-  const facts = { rounds, host, versions: versions(), listMs, infoMs, failures: result.failures };
+  const facts = { rounds, machineRounds, host, versions: versions(), listMs, infoMs, failures: result.failures };
   const docs = resolve(import.meta.dirname, "../docs");
   mkdirSync(docs, { recursive: true });
   writeFileSync(join(docs, "benchmarks.md"), page(report, chosen, facts));
