@@ -56,6 +56,7 @@ export async function createEngine(
       library: (name) =>
         name === SHADOW_STORE ? shadow?.noteStore : (instance.exports[name] ?? engine.helpers[name as keyof Helpers]),
       wrap: (run) => (shadow === undefined ? run : shadow.wrap(run as RegionFunction)),
+      mnemonic: (number) => variants.variant(number)?.row.mnemonic,
       owner: engine,
       limits: tuning.regions,
     });

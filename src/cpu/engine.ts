@@ -479,6 +479,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
         compileMs: Math.round(regions.compileMs),
         executedPercent: Math.round(share * 100),
         ...this.#regions?.queue(),
+        exits: this.#regions?.exits() ?? {},
       },
       ...(this.shadowStatistics === undefined ? {} : { shadow: { ...this.shadowStatistics } }),
     };

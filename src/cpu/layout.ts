@@ -143,6 +143,8 @@ export const STATE_END = STATE + 0x2000;
 
 /** By table slot of a region (u32): how often it left in front of an instruction since `Regions` looked last. */
 export const REGION_EXITS = 0x0020_0000;
+/** By handler number (u32): how often a region left in front of such an instruction. */
+export const HANDLER_EXITS = 0x0022_0000;
 
 /** 4 MiB that always stay zero: the TLB of an interpreter that walks page tables at each access (shadow mode). */
 export const NO_TLB = 0x0040_0000;

@@ -250,6 +250,26 @@ export function generateInterpreter(
     pushUnsigned(code, counter);
   };
 
+  /** A region has left in front of the instruction whose record STATUS is. Uses AVOID, which has told so. */
+  const countHandlerExit = () => {
+    const handlerAt = (record: number) => {
+      get(STATUS);
+      load(op.i32Load16U, record + R.RECORD_HANDLER);
+    };
+    // The record behind one with an address is the instruction's.
+    handlerAt(R.RECORD_BYTES);
+    handlerAt(0);
+    handlerAt(0);
+    constant(handler.address);
+    code.push(op.i32Sub);
+    constant(handler.addressSegmented - handler.address);
+    code.push(op.i32LeU, op.select, op.i32Const, 2, op.i32Shl, op.localTee, AVOID);
+    get(AVOID);
+    load(op.i32Load, L.HANDLER_EXITS);
+    code.push(op.i32Const, 1, op.i32Add, op.i32Store, 0);
+    pushUnsigned(code, L.HANDLER_EXITS);
+  };
+
   /** Behind a record's look-up: an odd entry is a region to call, an even one counts down to becoming one. */
   const emitRegionEntry = () => {
     // An odd entry is a region.
@@ -262,6 +282,10 @@ export function generateInterpreter(
     get(MAP);
     load(op.i32Load, L.MAP_ORIGINALS);
     set(STATUS);
+    get(AVOID);
+    code.push(op.if, EMPTY);
+    countHandlerExit();
+    code.push(op.end);
     code.push(op.else);
     addToCounter(REGION_ENTRIES, () => constant(1));
     constant(0);
@@ -340,6 +364,8 @@ export function generateInterpreter(
     code.push(op.end);
     if (samplePeriod > 1) code.push(op.end);
     code.push(op.end);
+    code.push(op.else);
+    countHandlerExit();
     code.push(op.end);
     code.push(op.end);
     constant(0);

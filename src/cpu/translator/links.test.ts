@@ -1,6 +1,6 @@
 /** Regions beside each other: one goes on in the next without the interpreter, nothing is compiled twice, nothing stays cold for ever. */
 import { describe, expect, test } from "vitest";
-import { CODE, engine, FORCED, PROGRAM, run } from "./testing.ts";
+import { CODE, DATA, engine, FORCED, PROGRAM, run } from "./testing.ts";
 
 const word = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
 
@@ -72,4 +72,15 @@ test("a region that went because of another of its pages is made again", async (
   const { dropped, executed } = outcome.cpu.regionStatistics!;
   expect(dropped).toBeGreaterThan(0);
   expect(executed).toBeGreaterThan(0.6 * outcome.instructions);
+});
+
+test("exits are counted by the instruction that the region could not execute", async () => {
+  // mov eax, [a device's memory]; add ebx, [esi + ecx * 4 into it]
+  const program = countedLoop(200, [0xa1, ...word(0x300000), 0x31, 0xc9, 0x03, 0x9c, 0x8e, ...word(0x300000 - DATA)]);
+  const { cpu } = run(await engine(FORCED), program);
+  const { exits, siteExits } = (cpu.statistics() as { regions: { exits: Record<string, number>; siteExits: number } })
+    .regions;
+  expect(exits.mov).toBeGreaterThan(100);
+  // What comes behind is the interpreter's until the next place where the region can be entered.
+  expect(Object.values(exits).reduce((sum, count) => sum + count, 0)).toBe(siteExits);
 });

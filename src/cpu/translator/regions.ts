@@ -17,6 +17,8 @@ const MAX_EXITS = 2048;
 /** Jobs in the service's hands at once. */
 const MAX_JOBS = 2;
 const MAX_BATCH = 48;
+/** More than there are handler numbers. */
+const HANDLERS = 8192;
 
 interface FunctionTable {
   set(index: number, value: unknown): void;
@@ -100,6 +102,8 @@ export interface RegionsOptions {
   readonly firstSlot: number;
   readonly slots: number;
   readonly library: (name: string) => unknown;
+  /** Of the instructions that records with this handler number stand for. */
+  readonly mnemonic: (handler: number) => string | undefined;
   /** What the table gets for a region's function. */
   readonly wrap?: (run: unknown) => unknown;
   readonly owner: RegionsOwner;
@@ -153,6 +157,18 @@ export class Regions {
   /** What is waiting: requests, and jobs that are being compiled. */
   queue(): { requests: number; jobs: number } {
     return { requests: this.#queue.length, jobs: this.#pending.size };
+  }
+
+  /** How often regions left in front of an instruction, by mnemonic. */
+  exits(): Record<string, number> {
+    const exits: Record<string, number> = {};
+    for (let number = 0; number < HANDLERS; number++) {
+      const count = this.#i32[(L.HANDLER_EXITS >> 2) + number] >>> 0;
+      if (count === 0) continue;
+      const name = this.#options.mnemonic(number) ?? "other";
+      exits[name] = (exits[name] ?? 0) + count;
+    }
+    return exits;
   }
 
   /** Whether a region with this head (decode map plus offset) is being compiled. */
