@@ -93,6 +93,8 @@ export interface MachineStatistics {
   readonly portAccesses: number;
   readonly mmioAccesses: number;
   readonly demand: { readonly [kind: string]: number };
+  /** Of the processor (docs/engine.md). */
+  readonly cpu: CounterTree;
 }
 
 export interface ScreenImage {

@@ -322,7 +322,7 @@ class MachineThread {
   }
 
   #statistics(): MachineStatistics {
-    const { loop, clock, ports, memoryBus, demand } = this.#machine;
+    const { loop, clock, ports, memoryBus, demand, cpu } = this.#machine;
     return {
       ...loop.statistics(),
       instructionsPerSecond: loop.instructionsPerSecond,
@@ -330,6 +330,7 @@ class MachineThread {
       portAccesses: ports.accesses,
       mmioAccesses: memoryBus.accesses,
       demand: demand.counts(),
+      cpu: cpu.statistics?.() ?? {},
     };
   }
 }

@@ -54,7 +54,15 @@ test("serial port on standard input and output, the guest's power-off ends it wi
   expect(await run.exited).toBe(0);
   expect(run.out).toBe("hello\r\nabcbye\r\n");
   const figures = Object.fromEntries(run.err.split("\n").map((line) => line.split("=")));
-  for (const name of ["instructions", "mips", "wallSeconds", "idleShare", "rssMiB"])
+  for (const name of [
+    "instructions",
+    "mips",
+    "wallSeconds",
+    "idleShare",
+    "rssMiB",
+    "/cpu/regions/links",
+    "/cpu/tlb/pageWalks",
+  ])
     expect(Number(figures[name]), name).toBeGreaterThanOrEqual(0);
 });
 
