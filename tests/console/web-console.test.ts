@@ -153,6 +153,9 @@ test("without the token, or from another page, there is nothing", async () => {
   expect((await ask(`${url}action`, { ...action, body: '{"action":"toString"}', headers: json })).status).toBe(400);
   expect((await ask(`${url}action`, { ...action, body: "x".repeat(100_000), headers: json })).status).toBe(400);
   expect(await opens(`${wrong}rfb`)).toBe(false);
+  expect(await opens(`${wrong}sound`)).toBe(false);
+  expect(await opens(`${url}sound`, { Origin: "http://evil.example" })).toBe(false);
+  expect(await opens(`${url}sound`)).toBe(true);
   expect(await opens(`${url}rfb`, { Origin: "http://evil.example" })).toBe(false);
   expect(await opens(`${url}rfb`, { Host: `evil.example:${port}` })).toBe(false);
   expect(await opens(`${url}state`)).toBe(false);
