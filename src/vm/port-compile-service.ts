@@ -1,6 +1,7 @@
 /** The machine thread's end of the translator thread: jobs go out as messages, results are looked for between budgets. */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { CompileJob, CompileResult, CompileService } from "../cpu/translator/compile-service.ts";
+import { countModule } from "./module-garbage.ts";
 import type { TranslatorStart } from "./translator-thread.ts";
 
 export class PortCompileService implements CompileService {
@@ -17,6 +18,8 @@ export class PortCompileService implements CompileService {
     this.#port.postMessage(job);
   }
   take(): CompileResult | undefined {
-    return receiveMessageOnPort(this.#port)?.message;
+    const result = receiveMessageOnPort(this.#port)?.message;
+    if (result !== undefined) countModule();
+    return result;
   }
 }

@@ -5,6 +5,7 @@
 import { type MessagePort, workerData } from "node:worker_threads";
 import { opcodeTable } from "../cpu/table/table.ts";
 import { type CompileJob, JobCompiler } from "../cpu/translator/compile-service.ts";
+import { countModule } from "./module-garbage.ts";
 
 /** Of the machine's memory, which modules must name exactly. */
 export interface TranslatorThreadConfig {
@@ -20,5 +21,8 @@ const { port } = workerData as TranslatorThreadConfig;
 let compiler: JobCompiler | undefined;
 port.on("message", (message: TranslatorStart | CompileJob) => {
   if ("memoryPages" in message) compiler = JobCompiler.forRows(opcodeTable, message.memoryPages);
-  else if (compiler !== undefined) port.postMessage(compiler.compile(message));
+  else if (compiler !== undefined) {
+    port.postMessage(compiler.compile(message));
+    countModule();
+  }
 });
