@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setBalloon } from "../config/balloon.ts";
 import { sessionOf } from "../config/machine-session.ts";
 import { settings } from "../config/machine-settings.ts";
 import { fileError, ResultError } from "../config/result-codes.ts";
@@ -71,7 +72,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     const [text] = exactly(args, 1, "guestmemoryballoon MEGABYTES");
     const { max } = limits.ramMiB;
     const sizeMiB = wholeNumber(text, 0, max, (value) => `Invalid guest memory balloon size: ${value} MB`);
-    keep(machine, (vbox) => vbox.set(settings.balloonMiB, sizeMiB));
+    keep(machine, (vbox) => setBalloon(vbox, sizeMiB));
     if (sizeMiB > 0) terminal.warn(`'${machine.name}': not carried out: the memory balloon`);
   },
   // Without an agent in the guest these are what a person at the machine would press.
@@ -249,7 +250,12 @@ function readText(path: string): string {
 
 async function type(client: ControlClient, text: string, terminal: Terminal): Promise<void> {
   const untyped = untypable(text);
-  if (untyped !== "") terminal.warn(`A US keyboard has no keys for '${untyped}': left out`);
+  // Control characters are told, not sent to the terminal.
+  const shown = untyped.replace(
+    /\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  if (untyped !== "") terminal.warn(`A US keyboard has no keys for '${shown}': left out`);
   for (let at = 0; at < text.length; at += textPieceLength) {
     await client.request("keyboardputstring", { text: text.slice(at, at + textPieceLength) }, powerOffPatienceMs);
   }

@@ -210,7 +210,10 @@ async function setup(call: Call): Promise<void> {
   if (call.parsed.has("list")) await listMetrics({ ...call, subjects: subjectsOf(call.object) });
 }
 
-async function switchMetrics({ subjects, terminal }: Call, isEnabled: boolean): Promise<void> {
+async function switchMetrics({ parsed, subjects, terminal }: Call, isEnabled: boolean): Promise<void> {
+  const [, metrics = "*"] = parsed.positionals;
+  // A VM's are on or off together: what was not named must not go off with the rest.
+  if (metrics !== "*") throw new CommandError("All metrics of a VM are enabled and disabled together");
   for (const subject of subjects) {
     const isDone = await ask(subject, (client) => client.request("metricsswitch", { enabled: isEnabled }));
     if (subject.vbox !== undefined && isDone === undefined && subjects.length === 1)

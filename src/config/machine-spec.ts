@@ -118,6 +118,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     rtcUseUtc: vbox.get(settings.rtc) === "utc",
     systemTimeOffsetMs: vbox.get(settings.biosTimeOffsetMs),
     bootOrder: bootOrder(vbox) as [BootPosition, BootPosition, BootPosition, BootPosition],
+    bootMenu: vbox.get(settings.biosBootMenu) as MachineSpec["bootMenu"],
     graphics: graphicsOf(vbox),
     ide: ideController && {
       name: ideController.name,

@@ -115,3 +115,12 @@ test("sound: the cards that are there, who hears them, and the file that extra d
   vbox.set(settings.audioEnabled, false);
   expect(supportOf(vbox).warned).toEqual([]);
 });
+
+test("the boot menu is what the settings say", () => {
+  for (const bootMenu of ["disabled", "menuonly", "messageandmenu"]) {
+    const vbox = machine();
+    vbox.set(settings.biosBootMenu, bootMenu);
+    expect(describeMachine(vbox).spec.bootMenu).toBe(bootMenu);
+  }
+  expect(describeMachine(machine()).spec.bootMenu).toBe("messageandmenu");
+});

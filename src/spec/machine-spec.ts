@@ -102,6 +102,8 @@ export interface MachineSpec {
   /** Milliseconds added to the host's wall clock. */
   readonly systemTimeOffsetMs: number;
   readonly bootOrder: readonly [BootPosition, BootPosition, BootPosition, BootPosition];
+  /** F12 during POST opens the firmware's boot menu, with or without a hint on the screen; both if left out. */
+  readonly bootMenu?: "disabled" | "menuonly" | "messageandmenu";
   readonly graphics: "none" | "vboxvga" | "vmsvga" | "vboxsvga";
   readonly ide?: IdeControllerSpec;
   readonly floppy?: FloppySpec;

@@ -74,8 +74,10 @@ export class MetricsSampler {
     this.#start();
   }
 
+  /** Measures so from now on, also if it was switched off. */
   setup(setup: MetricSetup): void {
     this.#setup = setup;
+    this.#isEnabled = true;
     this.#values.clear();
     this.#start();
   }

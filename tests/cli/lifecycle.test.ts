@@ -76,6 +76,8 @@ test("start, look, control, power off, delete", async () => {
     ...silent,
     stderr: "anneau: warning: A US keyboard has no keys for 'éà': left out\n",
   });
+  // A file's control characters are not for the terminal.
+  expect(box.anneau("controlvm", "vm", "keyboardputstring", "a\x07b").stderr).toContain("for '\\x07': left out\n");
   expect(box.anneau("controlvm", "vm", "screenshotpng", "shot.png")).toEqual(silent);
   expect(readFileSync(box.path("shot.png")).subarray(1, 4).toString()).toBe("PNG");
   expect(box.anneau("controlvm", "vm", "reset")).toEqual(silent);
@@ -424,11 +426,18 @@ test("caps, priority and balloon of a running VM, and the buttons of one without
     0,
     "VBoxManage: warning: 'vm': not carried out: the memory balloon\n",
   ]);
+  expect(box.vboxManage("controlvm", "vm", "guestmemoryballoon", "99999")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("Invalid memory balloon size: 99999 MB (must be in range [0, "),
+  });
   expect(box.info("vm").get("GuestMemoryBalloon")).toBe("8");
   for (const verb of ["shutdown", "reboot"]) expect(box.anneau("controlvm", "vm", verb, "--force")).toEqual(silent);
   expect(box.vboxManage("controlvm", "vm", "shutdown", "now").code).toBe(2);
   box.ok("controlvm", "vm", "poweroff");
   expect(box.info("vm").get("cpuexecutioncap")).toBe("60");
+  const tooMuch = box.vboxManage("modifyvm", "vm", "--memory", "100", "--guest-memory-balloon", "90");
+  expect(tooMuch.stderr).toContain("Invalid memory balloon size: 90 MB (must be in range [0, 90] MB)");
+  box.ok("modifyvm", "vm", "--guest-memory-balloon", "0");
 
   box.ok("modifyvm", "vm", "--vm-process-priority", "low");
   box.ok("startvm", "vm", "--type", "headless");

@@ -58,6 +58,12 @@ test("list, setup, query: what a running VM measures", async () => {
   expect(box.anneau("metrics", "disable", "busy")).toEqual({ stdout: "", stderr: "", code: 0 });
   await sleep(1500);
   expect(query("busy").split("\n")).toHaveLength(3);
+  box.ok("metrics", "setup", "busy");
+  await until("setting it up made it measure again", () => query("busy").includes("CPU/Load/User"));
+  expect(box.anneau("metrics", "disable", "busy", "CPU/Load").stderr).toContain("together");
+  await sleep(1500);
+  expect(query("busy")).toContain("CPU/Load/User");
+  box.ok("metrics", "disable", "busy");
   box.ok("metrics", "enable", "busy");
   await until("it measures again", () => query("busy").includes("CPU/Load/User"));
   box.ok("controlvm", "busy", "poweroff");

@@ -158,6 +158,27 @@ describe("the boot menu", () => {
     expect(pc.runUntil(() => pc.machine.memory.read16(0x7e02) === 0x4341, 100_000_000)).toBe(true);
   });
 
+  it("says nothing of itself when only the menu is wanted", async () => {
+    const pc = await TestPc.start({ spec: { bootOrder: ["disk", "none", "none", "none"], bootMenu: "menuonly" } });
+    expect(pc.runUntilScreen("MiB memory", 100_000_000)).toBe(true);
+    for (const code of [0x58, 0xd8]) pc.machine.front.keyboard!.putScancode(code);
+    expect(pc.runUntilScreen("Start from:", 400_000_000)).toBe(true);
+    expect(pc.screenText()).not.toContain("F12");
+  });
+
+  it("stays away when it is disabled, after a failed start too", async () => {
+    const pc = await TestPc.start({ spec: { bootOrder: ["disk", "none", "none", "none"], bootMenu: "disabled" } });
+    expect(pc.runUntilScreen("MiB memory", 100_000_000)).toBe(true);
+    // Not taken for the menu, the key is the one that tries again.
+    const times = () => pc.screenText().split("No system").length;
+    for (const code of [0x58, 0xd8]) pc.machine.front.keyboard!.putScancode(code);
+    pc.runUntil(() => times() > 2, 400_000_000);
+    for (const code of [0x58, 0xd8]) pc.machine.front.keyboard!.putScancode(code);
+    pc.runUntil(() => times() > 3, 400_000_000);
+    expect(times()).toBe(4);
+    expect(pc.screenText()).not.toMatch(/F12|Start from/);
+  });
+
   it("opens after a failed start too, and Esc goes back to the usual order", async () => {
     const pc = await TestPc.start({ spec: { bootOrder: ["disk", "none", "none", "none"] } });
     expect(pc.runUntilScreen("press a key", 400_000_000)).toBe(true);

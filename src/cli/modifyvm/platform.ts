@@ -41,7 +41,6 @@ export const platformOptions = inGroup("Chipset and firmware", [
     note: "there is no logo",
   }),
   choice("bios-boot-menu biosbootmenu firmware-boot-menu", settings.biosBootMenu, {
-    status: "stored",
     example: ["disabled"],
   }),
   plainNumber(

@@ -1,4 +1,5 @@
 /** modifyvm: memory and CPU. */
+import { setBalloon } from "../../config/balloon.ts";
 import { settings } from "../../config/machine-settings.ts";
 import { ensure } from "../../config/settings-file.ts";
 import type { VboxFile } from "../../config/vbox-file.ts";
@@ -33,10 +34,12 @@ export const processorOptions = inGroup("Memory and CPU", [
     { example: ["100"] },
   ),
   onOff("page-fusion pagefusion", settings.pageFusion, { status: "warned" }),
-  plainNumber("guest-memory-balloon guestmemoryballoon", settings.balloonMiB, 0, ramMiB.max, {
-    status: "warned",
-    example: ["16"],
-  }),
+  custom(
+    "guest-memory-balloon guestmemoryballoon",
+    "integer",
+    (vbox, { values }) => setBalloon(vbox, Number(values[0])),
+    { status: "warned", example: ["16"] },
+  ),
   number(
     "cpus",
     settings.cpus,

@@ -9,19 +9,21 @@ const ESCAPE = 0x1b;
 /** How long F12 is looked for. */
 const WAIT_NS = 700_000_000;
 
-/** Tries the boot order again and again; F12 opens the menu, at first (if it is offered) and after each failure. */
-export function* startSystem(context: ServiceContext, memory: ServiceMemory, isMenuOffered: boolean): Directed<never> {
-  const isWanted = isMenuOffered && (yield* isMenuWanted(memory));
+/** Tries the boot order again and again; F12 opens the menu, unless it is disabled: at first (in POST) and after each failure. */
+export function* startSystem(context: ServiceContext, memory: ServiceMemory, isPost: boolean): Directed<never> {
+  const { bootMenu = "messageandmenu" } = context.spec;
+  const hasMenu = bootMenu !== "disabled";
+  const isWanted = isPost && hasMenu && (yield* isMenuWanted(memory, bootMenu === "messageandmenu"));
   let choices = isWanted ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
   for (;;) {
     const key = yield* bootstrap(context, memory, choices);
-    choices = key === F12 ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
+    choices = hasMenu && key === F12 ? yield* chooseFromMenu(context, memory) : bootOrderChoices(context);
   }
 }
 
-/** Prints the hint and looks for F12 for a moment. */
-function* isMenuWanted(memory: ServiceMemory): Directed<boolean> {
-  yield* print(memory, "F12: boot menu\n\n");
+/** Looks for F12 for a moment. */
+function* isMenuWanted(memory: ServiceMemory, hasHint: boolean): Directed<boolean> {
+  if (hasHint) yield* print(memory, "F12: boot menu\n\n");
   const endNs = memory.nowNs() + WAIT_NS;
   while (memory.nowNs() < endNs) {
     if ((yield* pollKey(memory)) === F12) return true;
