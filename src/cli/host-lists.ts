@@ -86,6 +86,34 @@ function registered(path: string, name: string): XmlElement[] {
 
 const yesNo = (text: string | undefined) => (text === "1" || text === "true" ? "Yes" : "No");
 
+function dhcpScope(scope: XmlElement | undefined, mask?: string): string {
+  const seconds = Number(scope?.get("secDefaultLeaseTime") ?? "0");
+  const options = (scope?.elements("Option") ?? []).map((one) => ({
+    code: one.get("name") ?? "",
+    kind: one.get("encoding") === "1" ? "hex" : "legacy",
+    value: one.get("value") ?? "",
+  }));
+  if (mask !== undefined && !options.some(({ code }) => code === "1"))
+    options.unshift({ code: "1", kind: "legacy", value: mask });
+  return (
+    `    minLeaseTime:     default\n    defaultLeaseTime: ${seconds > 0 ? `${seconds} sec` : "default"}\n    maxLeaseTime:     default\n` +
+    "    Forced options:   None\n    Suppressed opts.: None\n" +
+    options.map(({ code, kind, value }) => `${code.padStart(9)}/${kind}: ${value}`.trimEnd() + "\n").join("")
+  );
+}
+
+/** What single cards are told: named by VM and adapter or by their address. */
+function dhcpClients(server: XmlElement): string {
+  const configs = server.elements("Config").map((config) => {
+    const machine = config.get("vm-name");
+    const who = machine
+      ? `VM ${machine}, NIC ${Number(config.get("slot") ?? "0") + 1}`
+      : `MAC ${config.get("MACAddress")}`;
+    return `    Config:           ${who}\n    Fixed Address:    ${config.get("fixedAddress") ?? "dynamic"}\n${dhcpScope(config)}`;
+  });
+  return configs.length === 0 ? "Individual Configs:   None\n" : `Individual Configs:\n${configs.join("")}`;
+}
+
 /** Labels of 6.1 and later, and beside them those that older clients look for. */
 export function dhcpServers(): string {
   const line = (label: string, value: string | undefined) => `${label.padEnd(16)}${value ?? ""}`.trimEnd() + "\n";
@@ -104,9 +132,10 @@ export function dhcpServers(): string {
         line("lowerIPAddress:", lower) +
         line("upperIPAddress:", upper) +
         "Global Configuration:\n" +
-        "    minLeaseTime:     default\n    defaultLeaseTime: default\n    maxLeaseTime:     default\n" +
-        `    Forced options:   None\n    Suppressed opts.: None\n        1/legacy: ${mask ?? ""}\n` +
-        "Groups:               None\nIndividual Configs:   None\n\n"
+        dhcpScope(server.element("Options"), mask) +
+        "Groups:               None\n" +
+        dhcpClients(server) +
+        "\n"
       );
     })
     .join("");

@@ -8,12 +8,12 @@ import { broadcastMac, ETHERNET_HEADER_BYTES, isBroadcastMac, TYPE_ARP, TYPE_IPV
 import { FrameOutput, type FrameSink } from "./frame-output.ts";
 import { DONT_FRAGMENT, IPV4_HEADER_BYTES, MORE_FRAGMENTS, PROTOCOL_TCP, PROTOCOL_UDP } from "./ipv4.ts";
 import { type Neighbour, Neighbours } from "./neighbours.ts";
+import { UDP_HEADER_BYTES } from "./udp.ts";
 
 const ARP_BYTES = 28;
 const ARP_REQUEST = 1;
 const ARP_REPLY = 2;
 const TIME_TO_LIVE = 64;
-const UDP_HEADER_BYTES = 8;
 const ASK_AGAIN_MS = 1000;
 
 export class GuestLink {

@@ -17,7 +17,8 @@ import {
   natAddresses,
 } from "./address.ts";
 import { BufferPool } from "./buffer-pool.ts";
-import { addToSum, foldSum, get16, pseudoHeaderSum, put16, put32 } from "./bytes.ts";
+import { addToSum, foldSum, get16, put16, put32 } from "./bytes.ts";
+import { natDhcpSettings } from "./dhcp/nat-settings.ts";
 import { DhcpServer } from "./dhcp/server.ts";
 import { DnsServer } from "./dns/server.ts";
 import { ETHERNET_HEADER_BYTES, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "./ethernet.ts";
@@ -41,12 +42,12 @@ import type { TcpConnection } from "./tcp/connection.ts";
 import { Tcp } from "./tcp/tcp.ts";
 import { TftpServer } from "./tftp.ts";
 import { Timers } from "./timers.ts";
+import { checkedUdpLength, UDP_HEADER_BYTES } from "./udp.ts";
 import { UdpFlows } from "./udp-flows.ts";
 
 const DEFAULT_MTU = 1500;
 const MIN_MTU = 576;
 const TCP_AND_IP_BYTES = 40;
-const UDP_HEADER_BYTES = 8;
 const DEFAULT_WINDOW_KIB = 256;
 const DHCP_SERVER_PORT = 67;
 const DNS_PORT = 53;
@@ -125,7 +126,7 @@ export class NatNetwork {
     );
     this.#udp = new UdpFlows(host, this.#link, this.#timers, limits.udpFlows);
     this.#icmp = new Icmp(this.#link, nowMs);
-    this.#dhcp = new DhcpServer(this.#link, config, host, nowMs, log);
+    this.#dhcp = new DhcpServer(this.#link, natDhcpSettings(this.#link, config, host), nowMs, log);
     this.#dns = new DnsServer(this.#link, config, host, this.#timers);
     this.#tftp = new TftpServer(this.#link, host, this.#timers, log);
     this.#forwarding = new PortForwarding(host, this.#link, this.#tcp, log, () => this.#dhcp.guestAddress);
@@ -300,17 +301,10 @@ export class NatNetwork {
 
   #receiveUdp(packet: Uint8Array, at: number, udpAt: number, available: number): void {
     const { source, destination } = this.#header;
-    const length = available < UDP_HEADER_BYTES ? 0 : get16(packet, udpAt + 4);
-    if (length < UDP_HEADER_BYTES || length > available) {
+    const length = checkedUdpLength(packet, udpAt, available, source, destination);
+    if (length === undefined) {
       this.#dropped++;
       return;
-    }
-    if (get16(packet, udpAt + 6) !== 0) {
-      const sum = addToSum(pseudoHeaderSum(source, destination, PROTOCOL_UDP, length), packet, udpAt, length);
-      if (foldSum(sum) !== 0) {
-        this.#dropped++;
-        return;
-      }
     }
     const sourcePort = get16(packet, udpAt);
     const port = get16(packet, udpAt + 2);

@@ -83,13 +83,102 @@ test("dhcpserver: what Vagrant and docker-machine type", () => {
     "192.168.56.200",
   );
   expect(box.ok("list", "dhcpservers")).toMatch(/^UpperIPAddress: 192\.168\.56\.200$[\s\S]*^Enabled: {8}No$/m);
-  expect(box.vboxManage("dhcpserver", "start", "--ifname", "vboxnet0").stderr).toMatch(/warning: .*do not run/);
+  expect(box.vboxManage("dhcpserver", "start", "--ifname", "vboxnet0").stderr).toMatch(
+    /warning: .*host-only.* do not run/,
+  );
   box.ok("dhcpserver", "remove", "--ifname", "vboxnet0");
   expect(box.vboxManage("dhcpserver", "remove", "--ifname", "vboxnet0").stderr).toBe(
     "VBoxManage: error: DHCP server does not exist\n",
   );
   expect(box.vboxManage("dhcpserver", "add", ...range).code).toBe(2);
   expect(box.vboxManage("dhcpserver", "add", "--ifname", "x", "--ip", "1.2.3").code).toBe(2);
+});
+
+test("dhcpserver: options, lease times and fixed addresses of everybody, of a VM's card, of a MAC address", () => {
+  const box = new Sandbox();
+  box.ok("createvm", "--name", "vm", "--register");
+  const range =
+    "--server-ip 10.9.8.1 --netmask 255.255.255.0 --lower-ip 10.9.8.100 --upper-ip 10.9.8.200 --enable".split(" ");
+  const global = [
+    "--global",
+    "--set-opt",
+    "3",
+    "10.9.8.2",
+    "--set-opt=6",
+    "10.9.8.3 10.9.8.4",
+    "--default-lease-time",
+    "3600",
+  ];
+  const card = ["--vm", "vm", "--nic", "2", "--fixed-address", "10.9.8.50", "--set-opt-hex", "121", "18:0a:0a:0a"];
+  box.ok("dhcpserver", "add", "--network", "lan", ...range, ...global, ...card);
+  const mac = ["--mac-address", "08-00-27-AA-BB-CC", "--set-opt", "12", "three", "--fixed-address=10.9.8.51"];
+  box.ok("dhcpserver", "modify", "--network", "lan", ...mac, "--global", "--del-opt", "6");
+  const uuid = box.info("vm").get("UUID");
+  expect(box.ok("list", "dhcpservers")).toContain(
+    "    defaultLeaseTime: 3600 sec\n    maxLeaseTime:     default\n    Forced options:   None\n    Suppressed opts.: None\n" +
+      "        1/legacy: 255.255.255.0\n        3/legacy: 10.9.8.2\nGroups:               None\nIndividual Configs:\n" +
+      `    Config:           VM {${uuid}}, NIC 2\n    Fixed Address:    10.9.8.50\n`,
+  );
+  expect(box.read("registry/VirtualBox.xml")).toMatch(
+    /<Config MACAddress="08:00:27:aa:bb:cc" fixedAddress="10.9.8.51">\s*<Option name="12" value="three" encoding="0"\/>/,
+  );
+  for (const bad of [
+    ["--set-opt", "3", "ten"],
+    ["--set-opt", "51", "60"],
+    ["--set-opt", "300", "1"],
+    ["--set-opt-hex", "121", "1"],
+    ["--del-opt", "0"],
+    ["--nic", "1"],
+    ["--vm", "vm", "--nic", "9"],
+    ["--fixed-address", "10.9.8.60"],
+    ["--mac-address", "1", "--fixed-address", "10.9.8.60"],
+    ["--mac-address", "080027AABBCC", "--fixed-address", "ten"],
+    ["--default-lease-time", "99999999999"],
+  ])
+    expect(box.vboxManage("dhcpserver", "modify", "--network", "lan", ...bad).code, bad.join(" ")).toBe(2);
+  expect(box.vboxManage("dhcpserver", "modify", "--network", "lan", "--vm", "none").stderr).toContain("Could not find");
+  const outside = box.vboxManage("dhcpserver", "modify", "--network", "lan", "--upper-ip", "10.9.9.1");
+  expect([outside.code, outside.stderr]).toEqual([
+    1,
+    "VBoxManage: error: Invalid DHCP server settings: 10.9.8.100 to 10.9.9.1 is not in the server's network\n",
+  ]);
+  expect(box.ok("list", "dhcpservers")).toMatch(/^UpperIPAddress: 10\.9\.8\.200$/m);
+});
+
+test("dhcpserver findlease: what the server wrote last", () => {
+  const box = new Sandbox();
+  const range =
+    "--server-ip 10.9.8.1 --netmask 255.255.255.0 --lower-ip 10.9.8.100 --upper-ip 10.9.8.200 --enable".split(" ");
+  box.ok("dhcpserver", "add", "--network", "lan", ...range);
+  const find = (mac: string) => box.vboxManage("dhcpserver", "findlease", "--network", "lan", "--mac-address", mac);
+  expect(find("080027000001").stderr).toBe("VBoxManage: error: Could not find a lease for 08:00:27:00:00:01\n");
+  expect(find("0800270000").code).toBe(2);
+  box.write(
+    "registry/lan-Dhcpd.leases",
+    '<?xml version="1.0"?>\n<Leases version="1.0">\n  <Lease mac="08:00:27:00:00:01" network="0.0.0.0" state="acked">\n' +
+      '    <Address value="10.9.8.100"/>\n    <Time issued="1718783211" expiration="600"/>\n  </Lease>\n</Leases>\n',
+  );
+  expect(find("080027000001").stdout).toBe(
+    "IP Address:  10.9.8.100\nMAC Address: 08:00:27:00:00:01\nState:       expired\n" +
+      "Issued:      2024-06-19T07:46:51.000Z (1718783211)\nExpire:      2024-06-19T07:56:51.000Z (1718783811)\n" +
+      "TTL:         600 sec, currently 0 sec left\n",
+  );
+});
+
+test("dhcpserver start, stop and remove with a VM on the network and without", () => {
+  const box = new Sandbox();
+  const range = "--server-ip 10.9.8.1 --netmask 255.255.255.0 --lower-ip 10.9.8.100 --upper-ip 10.9.8.200".split(" ");
+  box.ok("dhcpserver", "add", "--network", "lan", ...range, "--enable");
+  const tell = (verb: string) => box.vboxManage("dhcpserver", verb, "--network", "lan");
+  expect(tell("start").stderr).toContain("warning: no VM is on the network 'lan'");
+  box.ok("createvm", "--name", "vm", "--register");
+  box.ok("modifyvm", "vm", "--memory", "16", "--nic1", "intnet", "--intnet1", "lan");
+  box.ok("startvm", "vm", "--type", "headless");
+  for (const verb of ["restart", "stop", "start"]) expect([verb, tell(verb).stderr]).toEqual([verb, ""]);
+  box.ok("dhcpserver", "modify", "--network", "lan", "--disable");
+  expect(tell("restart").stderr).toContain("is disabled and does not run");
+  expect(tell("remove")).toMatchObject({ code: 0, stderr: "" });
+  box.ok("controlvm", "vm", "poweroff");
 });
 
 test("hostonlyif: none can be made, in Vagrant's words", () => {

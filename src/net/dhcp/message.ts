@@ -96,12 +96,14 @@ export function wantsBroadcast(request: DhcpRequest): boolean {
   return (request.flags & BROADCAST_FLAG) !== 0;
 }
 
+export type DhcpOption = readonly [code: number, value: Uint8Array];
+
 export interface DhcpReply {
   readonly yourAddress: number;
   readonly nextServer: number;
   readonly file: string;
   /** In the order in which they are written; what does not fit is left out. */
-  readonly options: readonly (readonly [code: number, value: Uint8Array])[];
+  readonly options: readonly DhcpOption[];
 }
 
 export function buildReply(request: DhcpRequest, reply: DhcpReply): Uint8Array {

@@ -36,7 +36,8 @@ export interface SwitchService {
   receive(frame: Uint8Array): void;
   close(): void;
 }
-export type MakeSwitchService = (send: (frame: Uint8Array) => void, log: Logger) => Promise<SwitchService>;
+/** undefined: there is none at this switch. Rejects with one line where it cannot be had. */
+export type MakeSwitchService = (send: (frame: Uint8Array) => void, log: Logger) => Promise<SwitchService | undefined>;
 
 export interface InternalNetworkCard {
   readonly name: string;
@@ -44,6 +45,8 @@ export interface InternalNetworkCard {
   readonly family?: string;
   /** For the process that serves. */
   readonly service?: MakeSwitchService;
+  /** Cards join also where the service cannot be had; the log says why. */
+  readonly isServiceOptional?: boolean;
   /** Six bytes. */
   readonly macAddress: Uint8Array;
   readonly isPromiscuous: boolean;
@@ -121,7 +124,7 @@ export class InternalNetwork implements NetPlug {
       }
       const attempt = tryLock(`${this.#path}.lock`);
       if ("lock" in attempt) {
-        const server = await SwitchServer.listen(this.#path, attempt.lock, this.#card.service, this.#log);
+        const server = await SwitchServer.listen(this.#path, attempt.lock, this.#card, this.#log);
         if (this.#isClosed) server.close();
         else servers.set(this.#path, { server, cards: 0 });
         continue;
@@ -206,7 +209,7 @@ class SwitchServer {
   static async listen(
     path: string,
     lock: OwnerLock,
-    makeService: MakeSwitchService | undefined,
+    { service, isServiceOptional }: InternalNetworkCard,
     log: Logger,
   ): Promise<SwitchServer> {
     try {
@@ -224,12 +227,15 @@ class SwitchServer {
       lock.release();
       throw new AnneauError(`cannot listen on '${path}' (${(error as NodeJS.ErrnoException).code})`, { cause: error });
     }
-    const network = new SwitchServer(server, lock, makeService, log);
+    const network = new SwitchServer(server, lock, service, log);
     try {
       await network.#startService();
     } catch (error) {
-      network.close();
-      throw error;
+      if (isServiceOptional) log.error((error as Error).message);
+      else {
+        network.close();
+        throw error;
+      }
     }
     return network;
   }
@@ -248,6 +254,10 @@ class SwitchServer {
       port.close();
       throw error;
     }
+    if (service === undefined) {
+      port.close();
+      return;
+    }
     for (const address of service.macAddresses) port.own(address);
     this.#service = { service, port };
   }
@@ -258,7 +268,7 @@ class SwitchServer {
     this.#service = undefined;
   }
 
-  /** `natnetwork stop` and `start`: the answer goes back as the request came, with the outcome in it. */
+  /** `natnetwork` and `dhcpserver`, `stop` and `start`: the answer goes back as the request came, with the outcome in it. */
   async #answerRequest(record: Uint8Array, writer: FrameWriter): Promise<void> {
     // A copy: slice() of a Buffer is not one.
     const answer = Uint8Array.from(record);

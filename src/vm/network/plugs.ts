@@ -6,6 +6,7 @@ import type { NicAttachment } from "../../config/nic-attachments.ts";
 import { natNetworkFamily } from "../../control/network-switch.ts";
 import { NatNetwork } from "../../net/nat-network.ts";
 import { NodeHostNetwork } from "../host-network.ts";
+import { startDhcpService } from "./dhcp-service.ts";
 import { InternalNetwork } from "./internal-network.ts";
 import { startNatService } from "./nat-service.ts";
 import type { FrameSink, MakePlug, NetPlug } from "./nic-host.ts";
@@ -64,7 +65,17 @@ export function plugFor(attachment: NicAttachment, macAddress: string, log: Logg
         );
     case "intnet":
       return (toGuest) =>
-        InternalNetwork.join({ ...attachment, macAddress: Buffer.from(macAddress, "hex") }, toGuest, log);
+        InternalNetwork.join(
+          {
+            ...attachment,
+            service: (send, serviceLog) => startDhcpService(attachment.name, send, serviceLog),
+            // Without addresses from it the guests still have a network.
+            isServiceOptional: true,
+            macAddress: Buffer.from(macAddress, "hex"),
+          },
+          toGuest,
+          log,
+        );
     case "unavailable":
       throw new AnneauError(`no ${attachment.why}`);
   }
