@@ -14,7 +14,7 @@ export const MAX_INSTRUCTIONS = 240;
 /** Callers' continuations that returns are compared with. */
 export const MAX_CONTINUATIONS = 8;
 
-/** Functions with a region of their own are part of their callers' nonetheless if they are no longer than this. */
+/** Functions and ends of functions with a region of their own are part of others nonetheless if they are no longer than this. */
 const MAX_COPIED_INSTRUCTIONS = 16;
 /** Places that an indirect jump is compared with, and how far from it they may be. */
 const MAX_TARGETS = 12;
@@ -87,7 +87,10 @@ export class ShapeReader {
     for (let at = 0; at < queue.length && instructions.size < MAX_INSTRUCTIONS; at++) {
       let offset = queue[at];
       while (!instructions.has(offset) && instructions.size < MAX_INSTRUCTIONS) {
-        if (!copied.has(offset) && source.hasRegion(offset)) break;
+        if (!copied.has(offset) && source.hasRegion(offset)) {
+          this.#copySmall(offset, source, copied);
+          if (!copied.has(offset)) break;
+        }
         const decoded = this.#read(source.recordAt(offset), offset);
         if (decoded === undefined) break;
         instructions.set(offset, decoded);
@@ -108,12 +111,14 @@ export class ShapeReader {
         if (operands[0]?.[0] === "J" && width === 32) {
           const bits = operands[0] === "Jb" ? 8 : 32;
           const target = next + ((decoded.immediate << (32 - bits)) >> (32 - bits));
-          if (isCall && source.hasRegion(target)) this.#copySmall(target, source, copied);
+          if (source.hasRegion(target)) this.#copySmall(target, source, copied);
           const isIn =
             instructions.has(target) || ((copied.has(target) || !source.hasRegion(target)) && source.hasLanded(target));
           if (isIn) {
             leaders.add(target);
             queue.push(target);
+            // Where a call comes back to belongs to it.
+            if (isCall) copied.add(next);
           }
           if (isCall) {
             leaders.add(next);
@@ -168,7 +173,7 @@ export class ShapeReader {
     };
   }
 
-  /** Adds the instructions of a function to `copied` if it is short, straight on to its return and calls nothing. */
+  /** Adds the instructions of a function, or of what is left of one, to `copied` if they are few, straight on to its return, and call nothing. */
   #copySmall(target: number, source: CodeSource, copied: Set<number>): void {
     const found: number[] = [];
     let offset = target;

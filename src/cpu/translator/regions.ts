@@ -120,8 +120,9 @@ export class Regions {
   readonly #limit: number;
   readonly #batch: number;
   readonly #pending = new Map<number, readonly Pending[]>();
-  /** Heads of what is being compiled. */
+  /** Heads of what is being compiled, and all places in it that jumps lead to (decode map plus offset). */
   readonly #pendingHeads = new Set<number>();
+  readonly #pendingPlaces = new Map<number, ReadonlySet<number>>();
   #queue: Wanted[] = [];
   /** Heads (decode map plus offset) whose accesses are looked up one by one: those together too often lay in two pages. */
   readonly #separate = new Set<number>();
@@ -176,6 +177,11 @@ export class Regions {
     return this.#pendingHeads.has(head);
   }
 
+  #isBeingCompiled(place: number): boolean {
+    for (const places of this.#pendingPlaces.values()) if (places.has(place)) return true;
+    return false;
+  }
+
   /** Remembers a request; compiles when enough have come together. */
   request(wanted: Wanted): void {
     this.#queue.push(wanted);
@@ -212,6 +218,11 @@ export class Regions {
     const pending: Pending[] = [];
     const generation = this.#generation;
     for (const wanted of this.#queue.splice(0, MAX_BATCH)) {
+      if (this.#isBeingCompiled(headOf(wanted))) {
+        // Perhaps it can be entered there; if not, it will be wanted again.
+        owner.resetCounter(wanted.map, wanted.linear & 4095);
+        continue;
+      }
       const request = owner.openRegion(wanted);
       if (request === undefined) continue;
       const shape = reader.form(request.head, request.source);
@@ -227,6 +238,10 @@ export class Regions {
       const isSeparate = this.#separate.has(headOf(wanted));
       pending.push({ job: { shape, head: request.head, maps, isSeparate }, wanted, frames, isVoid: false });
       this.#pendingHeads.add(headOf(wanted));
+      this.#pendingPlaces.set(
+        headOf(wanted),
+        new Set(shape.blocks.map(({ start }) => (maps.get(start >> 12) as number) + (start & 4095))),
+      );
     }
     if (pending.length === 0) return;
     const id = this.#nextJob++;
@@ -240,7 +255,10 @@ export class Regions {
     for (let result = service.take(); result !== undefined; result = service.take()) {
       const pending = this.#pending.get(result.id) ?? [];
       this.#pending.delete(result.id);
-      for (const { wanted } of pending) this.#pendingHeads.delete(headOf(wanted));
+      for (const { wanted } of pending) {
+        this.#pendingHeads.delete(headOf(wanted));
+        this.#pendingPlaces.delete(headOf(wanted));
+      }
       this.#count(result);
       if (pending.every(({ isVoid }) => isVoid)) continue;
       const env: Record<string, unknown> = { memory, table };
@@ -302,6 +320,7 @@ export class Regions {
       this.#generation++;
       this.#separate.clear();
       this.#pendingHeads.clear();
+      this.#pendingPlaces.clear();
     }
     for (const list of this.#pending.values()) {
       for (const pending of list) {
