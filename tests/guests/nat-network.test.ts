@@ -1,6 +1,7 @@
 /**
  * VMs that share a NAT network: leases from one server, each other, the host where a mapping allows it, a forwarded port, stop and
- * start, and what stays when the VM that served the network ends. Two NATs of VMs' own know nothing of each other.
+ * start, and what stays when the VM that served the network ends. An internal network's DHCP server. Two NATs of VMs' own know nothing
+ * of each other.
  */
 import { connect } from "node:net";
 import { beforeAll, expect, test } from "vitest";
@@ -77,6 +78,32 @@ test("two VMs on a NAT network", async () => {
   expect(await a.exited).toBe(0);
   expect(await lease(b)).toMatch(/^10\.9\.8\.1[56]$/);
   expect(await b.shell(fetch)).toBe(expected);
+});
+
+test("two VMs on an internal network have its DHCP server, which survives the VM that served it", async () => {
+  const box = new Sandbox();
+  process.env.XDG_RUNTIME_DIR = box.env.XDG_RUNTIME_DIR;
+  process.env.VBOX_USER_HOME = box.env.VBOX_USER_HOME;
+  const range = "--server-ip 10.9.7.1 --netmask 255.255.255.0 --lower-ip 10.9.7.100 --upper-ip 10.9.7.200 --enable";
+  const fixed = "--mac-address 080027000002 --fixed-address 10.9.7.50 --global --set-opt 3 10.9.7.1";
+  box.ok("dhcpserver", "add", "--network", "lan", ...range.split(" "), ...fixed.split(" "));
+  const a = linux("82540EM,net=intnet:lan,mac=080027000001");
+  await a.says("ANNEAU-GUEST-READY");
+  const b = linux("virtio,net=intnet:lan,mac=080027000002");
+  await b.says("ANNEAU-GUEST-READY");
+  expect([await lease(a), await lease(b)]).toEqual(["10.9.7.100", "10.9.7.50"]);
+  expect(await a.shell("ping -c 2 10.9.7.50")).toContain("2 packets received");
+  expect(await b.shell("ping -c 2 10.9.7.1")).toContain("2 packets received");
+  const find = ["dhcpserver", "findlease", "--network", "lan", "--mac-address"];
+  expect(box.ok(...find, "08:00:27:00:00:01")).toMatch(/^IP Address: {2}10\.9\.7\.100$/m);
+
+  // The first VM served the switch and its DHCP server; the second one takes over.
+  a.type("poweroff -f\n");
+  expect(await a.exited).toBe(0);
+  expect(await lease(b)).toBe("10.9.7.50");
+  const c = linux("Am79C973,net=intnet:lan,mac=080027000003");
+  await c.says("ANNEAU-GUEST-READY");
+  expect(await lease(c)).toBe("10.9.7.101");
 });
 
 test("a VM's own NAT is its own: the same addresses in another are others", async () => {
