@@ -139,13 +139,19 @@ export class VmProcess {
   async pause(): Promise<void> {
     await this.machine.request("pause");
     this.#network?.pause();
-    this.#state = "paused";
+    this.#change("paused");
   }
 
   async resume(): Promise<void> {
     this.#network?.wake();
     await this.machine.request("resume");
-    this.#state = "running";
+    this.#change("running");
+  }
+
+  /** To a state that showvminfo dates. */
+  #change(state: "running" | "paused"): void {
+    this.#state = state;
+    this.#record(`the machine is ${state}`, (file) => file.touchStateChange());
   }
 
   /** Switches off; settles when the end is on record and disks, sockets and session are free. */

@@ -64,8 +64,10 @@ test("start, look, control, power off, delete", async () => {
     ]);
   }
 
+  const beforeMs = Math.floor(Date.now() / 1000) * 1000;
   expect(box.anneau("controlvm", "vm", "pause")).toEqual(silent);
   expect(box.info("vm").get("VMState")).toBe("paused");
+  expect(Date.parse(`${box.info("vm").get("VMStateChangeTime")?.slice(0, 19)}Z`)).toBeGreaterThanOrEqual(beforeMs);
   expect(box.anneau("controlvm", "vm", "resume", "--type", "headless")).toEqual(silent);
   expect(box.info("vm").get("VMState")).toBe("running");
   expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c", "9c")).toEqual(silent);
