@@ -53,7 +53,7 @@ const adapterVerbs: Readonly<Record<string, AdapterVerb>> = {
 
 export const networkUsage: readonly string[] = [
   "VM setlinkstateN on|off",
-  "VM nicN null|nat|intnet|generic [NAME]",
+  "VM nicN null|nat|natnetwork|intnet|generic [NAME]",
   "VM nictraceN on|off",
   "VM nictracefileN FILE",
   "VM nicpropertyN NAME=[VALUE]",
@@ -112,7 +112,7 @@ async function attach(
   { settingsPath }: RunningMachine,
 ): Promise<void> {
   const [typed, name, ...more] = args;
-  if (typed === undefined) throw new UsageError(`Missing argument: nic${slot + 1} null|nat|intnet|generic [NAME]`);
+  if (typed === undefined) throw new UsageError(`Missing argument: nic${slot + 1} null|nat|natnetwork|intnet|generic [NAME]`);
   if (more.length > 0) throw new UsageError(`Invalid parameter '${more[0]}'`);
   const mode = attachmentModes.find(({ cli }) => cli === typed.toLowerCase());
   if (mode === undefined && typed.toLowerCase() !== "null")

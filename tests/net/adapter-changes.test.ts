@@ -44,6 +44,13 @@ test("link state, attachment, trace of a running VM", () => {
   expect(readdirSync(box.path("run/anneau")).filter((name) => name.endsWith(".sock")).length).toBe(1);
   expect(box.info("vm").get("nic2")).toBe("null");
 
+  box.ok("natnetwork", "add", "--netname", "green", "--network", "10.0.9.0/24", "--enable");
+  box.ok("controlvm", "vm", "nic2", "natnetwork", "green");
+  expect([box.info("vm").get("nic2"), box.info("vm").get("nat-network2")]).toEqual(["natnetwork", "green"]);
+  expect(box.vboxManage("controlvm", "vm", "nic2", "natnetwork", "red").stderr).toContain("no NAT network 'red'");
+  expect(box.info("vm").get("nat-network2")).toBe("green");
+  box.ok("controlvm", "vm", "nic2", "null");
+
   for (const [args, text] of [
     [["nic1", "bridged", "eth0"], "which needs a TAP device of the host"],
     [["nic1", "pigeons"], "Invalid type 'pigeons' specified for NIC 1"],

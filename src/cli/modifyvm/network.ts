@@ -93,7 +93,7 @@ export const networkOptions = inGroup("Network", [
   adapterOption("nic", "text", setAttachment, {
     status: "works",
     example: ["nat"],
-    note: "`nat`, `intnet`, `generic` (`UDPTunnel`), `null` and `none`; the others need a TAP device of the host and refuse to start",
+    note: "`nat`, `natnetwork`, `intnet`, `generic` (`UDPTunnel`), `null` and `none`; the others need a TAP device of the host and refuse to start",
   }),
   adapterOption("nic-type nictype", "text", setType, {
     status: "works",
