@@ -112,7 +112,8 @@ async function attach(
   { settingsPath }: RunningMachine,
 ): Promise<void> {
   const [typed, name, ...more] = args;
-  if (typed === undefined) throw new UsageError(`Missing argument: nic${slot + 1} null|nat|natnetwork|intnet|generic [NAME]`);
+  if (typed === undefined)
+    throw new UsageError(`Missing argument: nic${slot + 1} null|nat|natnetwork|intnet|generic [NAME]`);
   if (more.length > 0) throw new UsageError(`Invalid parameter '${more[0]}'`);
   const mode = attachmentModes.find(({ cli }) => cli === typed.toLowerCase());
   if (mode === undefined && typed.toLowerCase() !== "null")
