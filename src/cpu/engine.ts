@@ -37,7 +37,7 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
-import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_LINKS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
+import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
 import type {
   OpenRequest,
   RegionLimits,
@@ -97,7 +97,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     return {
       ...this.#regions.statistics,
       entries: count(REGION_ENTRIES),
-      links: count(REGION_LINKS),
+      links: this.#regions.links(),
       siteExits: count(REGION_SITE_EXITS),
       executed: count(REGION_INSTRUCTIONS),
     };

@@ -143,6 +143,8 @@ export const STATE_END = STATE + 0x2000;
 
 /** By table slot of a region (u32): how often it left in front of an instruction since `Regions` looked last. */
 export const REGION_EXITS = 0x0020_0000;
+/** By table slot (u32): how often it went straight on in another region since then. */
+export const REGION_LINKS = 0x0024_0000;
 /** By handler number (u32): how often a region left in front of such an instruction. */
 export const HANDLER_EXITS = 0x0022_0000;
 

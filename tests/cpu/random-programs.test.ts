@@ -21,6 +21,7 @@ const SHADOWED_EVERY = 8;
 const tunings: readonly EngineTuning[] = [
   FORCED,
   { ...FORCED, hotThreshold: 2 },
+  { ...FORCED, regions: { batch: 1, links: 2 } },
   { ...FORCED, hotThreshold: 5, regions: { batch: 3, regions: 4 } },
 ];
 

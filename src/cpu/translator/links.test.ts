@@ -13,16 +13,17 @@ describe("regions beside each other", () => {
   const INCREMENTS = 60;
   const LOOPS = 6;
   /** call f; several loops that call f; jmp end; f: inc eax, many times; ret; end: */
-  const program = (() => {
+  const programOf = (rounds: number, loops: number) => {
     const loopBytes = countedLoop(1, [0xe8, 0, 0, 0, 0]).length;
-    const f = 5 + LOOPS * loopBytes + 2;
+    const f = 5 + loops * loopBytes + 2;
     const code: number[] = [];
     const callF = (at: number) => [0xe8, ...word(f - (at + 5))];
     code.push(...callF(0));
-    for (let n = 0; n < LOOPS; n++) code.push(...countedLoop(300, callF(code.length + 5)));
+    for (let n = 0; n < loops; n++) code.push(...countedLoop(rounds, callF(code.length + 5)));
     code.push(0xeb, INCREMENTS + 1, ...new Array<number>(INCREMENTS).fill(0x40), 0xc3);
     return code;
-  })();
+  };
+  const program = programOf(300, LOOPS);
 
   test("a function that has its region is not compiled into its callers, which go on in it directly", async () => {
     const expected = run(await engine({}), program);
@@ -34,6 +35,18 @@ describe("regions beside each other", () => {
     expect(executed).toBeGreaterThan(0.6 * outcome.instructions);
     expect(links).toBeGreaterThan(LOOPS * 250);
     expect(entries).toBeLessThan(links / 2);
+  });
+
+  test("regions that go on in each other all the time are joined", async () => {
+    const long = programOf(28000, 1);
+    const expected = run(await engine({}), long);
+    const outcome = run(await engine({ ...FORCED, regions: { batch: 1, links: 500 } }), long);
+    expect(outcome.registers).toEqual(expected.registers);
+    const { joined, links } = outcome.cpu.regionStatistics!;
+    expect(joined).toBeGreaterThan(0);
+    const apart = run(await engine(FORCED), long).cpu.regionStatistics!;
+    expect(apart.joined).toBe(0);
+    expect(links).toBeLessThan(apart.links / 2);
   });
 
   test("in shadow mode each region is looked at for itself", async () => {

@@ -34,11 +34,7 @@ export const FIXED_LOCALS: readonly WasmType[] = [...new Array<WasmType>(10).fil
 export const REGION_EXIT = L.SCRATCH + 0x64;
 /** Decode map entry of the region that is being executed. */
 export const REGION_CURRENT = L.SCRATCH + 0x50;
-/**
- * 64-bit counters: ways from one region straight into another; calls of regions by the interpreter, those that ended in front of an
- * instruction for the interpreter, instructions in them.
- */
-export const REGION_LINKS = L.SCRATCH + 0x58;
+/** 64-bit counters: calls of regions by the interpreter, those that ended in front of an instruction for it, instructions in them. */
 export const REGION_ENTRIES = L.SCRATCH + 0x68;
 export const REGION_SITE_EXITS = L.SCRATCH + 0x70;
 export const REGION_INSTRUCTIONS = L.SCRATCH + 0x78;
@@ -208,13 +204,18 @@ export class RegionLowering extends Lowering {
     code.push(op.i32Add);
     this.loadOp(4, I32, 0);
     code.push(op.localTee, PAGE, op.i32Const, 1, op.i32And, op.if, EMPTY);
+    // Counted for the slot that is left, which stands shifted by one.
+    code.push(op.i32Const, 0);
+    this.loadOp(4, I32, REGION_CURRENT);
+    code.push(op.i32Const);
+    pushSigned(code, MAX_REGION_SLOT << 1);
+    code.push(op.i32And, op.i32Const, 1, op.i32Shl, op.localTee, DISPATCH, op.localGet, DISPATCH);
+    this.loadOp(4, I32, L.REGION_LINKS);
+    code.push(op.i32Const, 1, op.i32Add);
+    this.storeOp(4, I32, L.REGION_LINKS);
     code.push(op.i32Const, 0);
     this.localGet(PAGE);
     this.storeOp(4, I32, REGION_CURRENT);
-    code.push(op.i32Const, 0, op.i32Const, 0);
-    this.loadOp(8, I64, REGION_LINKS);
-    code.push(op.i64Const, 1, op.i64Add);
-    this.storeOp(8, I64, REGION_LINKS);
     for (const local of [EIP, BUDGET, TLB]) this.localGet(local);
     this.localGet(PAGE);
     code.push(op.i32Const, 16, op.i32ShrU);

@@ -14,6 +14,8 @@ const TICKS = 8;
 /** Budgets between two looks at how often regions leave in front of an instruction; and how often is too often. */
 const EXIT_TICKS = 256;
 const MAX_EXITS = 2048;
+/** The same for its ways into other regions: then they belong together. */
+const MAX_LINKS = 8192;
 /** Jobs in the service's hands at once. */
 const MAX_JOBS = 2;
 const MAX_BATCH = 48;
@@ -80,8 +82,9 @@ export interface RegionStatistics {
   voided: number;
   dropped: number;
   evicted: number;
-  /** Made anew, with a look-up for each access. */
+  /** Made anew, with a look-up for each access; together with those in which they went on too often. */
   separated: number;
+  joined: number;
   instructions: number;
   moduleBytes: number;
   compileMs: number;
@@ -90,6 +93,8 @@ export interface RegionStatistics {
 export interface RegionLimits {
   /** Regions kept at once. */
   readonly regions?: number;
+  /** Ways into other regions, in so many budgets, from which on they are compiled together. */
+  readonly links?: number;
   /** Requests that are compiled together at the least, unless they have waited long. */
   readonly batch?: number;
 }
@@ -126,6 +131,11 @@ export class Regions {
   #queue: Wanted[] = [];
   /** Heads (decode map plus offset) whose accesses are looked up one by one: those together too often lay in two pages. */
   readonly #separate = new Set<number>();
+  /** Heads whose regions take in what others begin with. */
+  readonly #joined = new Set<number>();
+  readonly #maxLinks: number;
+  /** Ways between regions that have been counted and forgotten by slot. */
+  #links = 0;
   #ticks = 0;
   #exitTicks = 0;
   #nextJob = 1;
@@ -140,6 +150,7 @@ export class Regions {
     dropped: 0,
     evicted: 0,
     separated: 0,
+    joined: 0,
     instructions: 0,
     moduleBytes: 0,
     compileMs: 0,
@@ -153,6 +164,7 @@ export class Regions {
     for (let n = count - 1; n >= 0; n--) this.#free.push(firstSlot + n);
     this.#limit = Math.max(1, Math.min(limits.regions ?? count, count));
     this.#batch = limits.batch ?? 16;
+    this.#maxLinks = limits.links ?? MAX_LINKS;
   }
 
   /** What is waiting: requests, and jobs that are being compiled. */
@@ -195,20 +207,46 @@ export class Regions {
     if (++this.#exitTicks >= EXIT_TICKS) this.#lookAtExits();
   }
 
-  /** A stack frame that straddles two pages would send its function's region out at each call. */
+  /** Ways from one region straight into another. */
+  links(): number {
+    let links = this.#links;
+    for (const { slot } of this.#all) links += this.#i32[(L.REGION_LINKS >> 2) + slot];
+    return links;
+  }
+
+  /**
+   * A stack frame that straddles two pages would send its function's region out at each call. A loop in two regions would change between them
+   * each time round.
+   */
   #lookAtExits(): void {
     this.#exitTicks = 0;
+    const { statistics } = this;
     for (const region of [...this.#all]) {
-      const at = (L.REGION_EXITS >> 2) + region.slot;
-      const exits = this.#i32[at];
-      this.#i32[at] = 0;
-      if (exits < MAX_EXITS || region.isSeparate) continue;
-      const { wanted } = region;
-      this.#separate.add(headOf(wanted));
+      const { slot, wanted } = region;
+      const exits = this.#i32[(L.REGION_EXITS >> 2) + slot];
+      const links = this.#i32[(L.REGION_LINKS >> 2) + slot];
+      this.#forgetCounts(slot);
+      const head = headOf(wanted);
+      const isSeparated = exits >= MAX_EXITS && !region.isSeparate;
+      const isJoined = links >= this.#maxLinks && !this.#joined.has(head);
+      if (isSeparated) {
+        this.#separate.add(head);
+        statistics.separated++;
+      }
+      if (isJoined) {
+        this.#joined.add(head);
+        statistics.joined++;
+      }
+      if (!isSeparated && !isJoined) continue;
       this.#remove(region);
-      this.statistics.separated++;
       this.request(wanted);
     }
+  }
+
+  #forgetCounts(slot: number): void {
+    this.#i32[(L.REGION_EXITS >> 2) + slot] = 0;
+    this.#links += this.#i32[(L.REGION_LINKS >> 2) + slot];
+    this.#i32[(L.REGION_LINKS >> 2) + slot] = 0;
   }
 
   #submit(): void {
@@ -225,7 +263,9 @@ export class Regions {
       }
       const request = owner.openRegion(wanted);
       if (request === undefined) continue;
-      const shape = reader.form(request.head, request.source);
+      const isAlone = this.#joined.has(headOf(wanted));
+      const source = isAlone ? { ...request.source, hasRegion: () => false } : request.source;
+      const shape = reader.form(request.head, source);
       // Decoding for it may have dropped all that was decoded, shapes included.
       if (generation !== this.#generation) return;
       if (shape === undefined) {
@@ -296,7 +336,7 @@ export class Regions {
       this.#i32[at] = entryValue(slot, number);
       entries.push(at);
     }
-    this.#i32[(L.REGION_EXITS >> 2) + slot] = 0;
+    this.#forgetCounts(slot);
     const region: Region = { wanted, isSeparate: job.isSeparate, slot, frames, entries };
     this.#all.add(region);
     for (const frame of frames) {
@@ -319,6 +359,7 @@ export class Regions {
     if (gpaPage < 0) {
       this.#generation++;
       this.#separate.clear();
+      this.#joined.clear();
       this.#pendingHeads.clear();
       this.#pendingPlaces.clear();
     }
@@ -355,6 +396,7 @@ export class Regions {
       this.#options.owner.resetCounter(L.DECODE_MAPS + inMaps - inMap, inMap >> 2);
     }
     this.#options.table.set(region.slot, null);
+    this.#forgetCounts(region.slot);
     this.#free.push(region.slot);
     this.statistics.regions = this.#all.size;
   }
