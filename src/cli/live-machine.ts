@@ -15,6 +15,10 @@ export type LiveStatus = MachineStatus;
 
 /** A host under load may let the process wait for its turn. */
 const patienceMs = 10_000;
+/** Who only wants to know the state does not wait that long for a process that is stopped. */
+const statusPatienceMs = 5_000;
+/** Processes (by the VM's UUID) that have taken a connection and not answered: nobody waits for them twice. */
+const silent = new Set<string>();
 /** Who wants something done waits longer than who wants to know. */
 export const requestPatienceMs = 60_000;
 
@@ -30,17 +34,8 @@ export async function connect(uuid: string, requestMs = patienceMs): Promise<Con
 /** Asks the VM process; undefined when none runs the VM or it does not answer. */
 export async function liveStatus(vbox: VboxFile): Promise<LiveStatus | undefined> {
   if (recordedState(vbox) !== undefined) return undefined;
-  try {
-    const client = await connect(vbox.uuid);
-    try {
-      const status = await client.request("status", {});
-      return Object.hasOwn(stateTexts, status.state) ? status : undefined;
-    } finally {
-      client.close();
-    }
-  } catch {
-    return undefined;
-  }
+  const status = await liveStatusOf(vbox.uuid);
+  return status !== undefined && Object.hasOwn(stateTexts, status.state) ? status : undefined;
 }
 
 /** A VM that runs, its settings readable or not: a running VM's folder may be gone. */
@@ -50,17 +45,18 @@ export interface RunningMachine {
   readonly settingsPath: string;
 }
 
-/** What the process of a VM whose settings cannot be read says; undefined when none runs it. */
+/** What the process of a VM says, also of one whose settings cannot be read; undefined when none runs it or it does not answer. */
 export async function liveStatusOf(uuid: string): Promise<LiveStatus | undefined> {
+  if (silent.has(uuid)) return undefined;
+  let client: ControlClient | undefined;
   try {
-    const client = await connect(uuid);
-    try {
-      return await client.request("status", {});
-    } finally {
-      client.close();
-    }
+    client = await connect(uuid, statusPatienceMs);
+    return await client.request("status", {});
   } catch {
+    if (client !== undefined) silent.add(uuid);
     return undefined;
+  } finally {
+    client?.close();
   }
 }
 
@@ -79,13 +75,16 @@ export async function findRunning(id: string): Promise<RunningMachine> {
   return { uuid: found, name, settingsPath: path };
 }
 
-/** The VM's state: what its process says, else what is on record; a process that does not answer yet is starting. */
+/**
+ * The VM's state: what its process says, else what is on record. A process that nobody can connect to yet is starting; one that
+ * takes connections and does not answer (it is stopped, or the host is busy) runs.
+ */
 export async function currentState(vbox: VboxFile): Promise<{ state: MachineState; live?: LiveStatus }> {
   const recorded = recordedState(vbox);
   if (recorded !== undefined) return { state: recorded };
   const live = await liveStatus(vbox);
   if (live) return { state: live.state, live };
-  return { state: recordedState(vbox) ?? "starting" };
+  return { state: recordedState(vbox) ?? (silent.has(vbox.uuid) ? "running" : "starting") };
 }
 
 /** Why a VM process could not start, in the shape of every other refusal. */

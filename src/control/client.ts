@@ -95,6 +95,8 @@ class SocketClient implements ControlClient {
 
   close(): void {
     this.#socket.end();
+    // A process that is stopped never closes its end.
+    this.#socket.unref();
     this.#fail(new ControlError("the connection was closed"));
   }
 

@@ -565,6 +565,16 @@ test("two VMs side by side: one is killed, the other goes on", async () => {
   await until("the cap has been felt", () => value("/loop/restedNs") > 0);
   process.kill(pid() as number, "SIGKILL");
   await until("the process is gone", () => pid() === undefined);
+  // A process that is stopped runs its VM all the same, and nobody waits for it for long.
+  const session = sessionOf(box.path("VirtualBox VMs/second/second.vbox"));
+  const other = session.kind === "alive" ? session.pid : Number.NaN;
+  process.kill(other, "SIGSTOP");
+  try {
+    expect(box.ok("list", "runningvms")).toMatch(/^"second" /);
+    expect(box.info("second").get("VMState")).toBe("running");
+  } finally {
+    process.kill(other, "SIGCONT");
+  }
   const before = value("/cpu/instructions");
   await until("the other one works", () => value("/cpu/instructions") > before);
   expect(box.ok("list", "runningvms")).toMatch(/^"second" /);
