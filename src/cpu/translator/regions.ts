@@ -321,7 +321,7 @@ export class Regions {
     const { table, wrap } = this.#options;
     while (this.#all.size >= this.#limit) {
       const [oldest] = this.#all;
-      this.#remove(oldest);
+      this.#remove(oldest, true);
       this.statistics.evicted++;
     }
     const slot = this.#free.pop() as number;
@@ -380,7 +380,8 @@ export class Regions {
     }
   }
 
-  #remove(region: Region): void {
+  /** `isPushedOut`: by others, so it stays away: regions that push each other out would be compiled all the time. */
+  #remove(region: Region, isPushedOut = false): void {
     this.#all.delete(region);
     for (const frame of region.frames) {
       const list = this.#byFrame.get(frame);
@@ -390,6 +391,7 @@ export class Regions {
     for (const at of region.entries) {
       if ((this.#i32[at] & 1) === 0) continue;
       this.#i32[at] = this.#i32[at + (L.MAP_ORIGINALS >> 2)];
+      if (isPushedOut) continue;
       // It may become hot once more.
       const inMaps = at * 4 - L.DECODE_MAPS;
       const inMap = inMaps % L.DECODE_MAP_BYTES;
