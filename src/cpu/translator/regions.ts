@@ -15,7 +15,7 @@ const TICKS = 8;
 const EXIT_TICKS = 256;
 const MAX_EXITS = 2048;
 /** The same for its ways into other regions: then they belong together. */
-const MAX_LINKS = 8192;
+const MAX_LINKS = 131072;
 /** Jobs in the service's hands at once. */
 const MAX_JOBS = 2;
 const MAX_BATCH = 48;
