@@ -1,10 +1,11 @@
 /**
  * `npm run bench:endurance`: a mixed load in one guest for an hour. Prints, minute by minute, the resident memory of the process, the
- * guest's clock against the host's and what the translator holds; at the end how memory and clock went.
+ * guest's clock against the host's; at the end how memory and clock went.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { BenchGuest } from "./guest.ts";
 import { selectKernels } from "./kernels.ts";
@@ -35,8 +36,6 @@ interface Sample {
   readonly rssMiB: number;
 }
 
-const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
-
 function rssMiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
 }
@@ -66,13 +65,17 @@ async function main(): Promise<void> {
     const [first] = samples;
     const endSeconds = first.hostSeconds + minutes * 60;
     let runs = 0;
+    /** Seconds since the first sample, and by how many the guest's clock is ahead. */
+    const since = ({ hostSeconds, guestSeconds }: Sample) => {
+      const seconds = hostSeconds - first.hostSeconds;
+      return { seconds, drift: guestSeconds - first.guestSeconds - seconds };
+    };
     const look = async (): Promise<void> => {
       const now = await sample(guest);
       samples.push(now);
-      const drift = now.guestSeconds - first.guestSeconds - (now.hostSeconds - first.hostSeconds);
-      const minute = (now.hostSeconds - first.hostSeconds) / 60;
+      const { seconds, drift } = since(now);
       console.log(
-        `${minute.toFixed(1).padStart(6)} min  ${String(runs).padStart(5)} runs  RSS ${now.rssMiB.toFixed(0)} MiB  clock ${(drift * 1000).toFixed(1)} ms`,
+        `${(seconds / 60).toFixed(1).padStart(6)} min  ${String(runs).padStart(5)} runs  RSS ${now.rssMiB.toFixed(0)} MiB  clock ${(drift * 1000).toFixed(1)} ms`,
       );
     };
     while (performance.now() / 1000 < endSeconds) {
@@ -89,19 +92,18 @@ async function main(): Promise<void> {
     }
     await look();
     const last = samples.at(-1)!;
-    const hostSeconds = last.hostSeconds - first.hostSeconds;
-    const drift = last.guestSeconds - first.guestSeconds - hostSeconds;
+    const { seconds, drift } = since(last);
     const peak = (from: number, to: number) =>
       Math.max(
         ...samples.slice(Math.floor(from * samples.length), Math.ceil(to * samples.length)).map((s) => s.rssMiB),
       );
     console.log(
-      `${runs} runs of ${kernels.length} kernels in ${(hostSeconds / 60).toFixed(1)} minutes, all results the same`,
+      `${runs} runs of ${kernels.length} kernels in ${(seconds / 60).toFixed(1)} minutes, all results the same`,
     );
     console.log(
       `RSS (${files.guest.memoryMiB} MiB guest): peak of the first third ${peak(0, 1 / 3).toFixed(0)} MiB, of the last third ${peak(2 / 3, 1).toFixed(0)} MiB, at the end ${last.rssMiB.toFixed(0)} MiB`,
     );
-    console.log(`clock: ${(drift * 1000).toFixed(1)} ms, ${((drift / hostSeconds) * 1e6).toFixed(1)} millionths`);
+    console.log(`clock: ${(drift * 1000).toFixed(1)} ms, ${((drift / seconds) * 1e6).toFixed(1)} millionths`);
     await guest.powerOff(60);
   } finally {
     rmSync(folder, { recursive: true });

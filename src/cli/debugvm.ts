@@ -1,7 +1,7 @@
 /** debugvm: looking into a running machine. */
 import { resolve } from "node:path";
 import type { ControlClient } from "../control/client.ts";
-import type { CounterTree } from "../device-api/counters.ts";
+import { flattenCounters } from "../device-api/counters.ts";
 import { type Command, noneLeft, type Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { asResultError, connect, findRunning, requestPatienceMs } from "./live-machine.ts";
@@ -66,7 +66,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       if (parsed.has("reset")) throw new CommandError("Counters cannot be reset in this version of Anneau");
       const isWanted = patternTest(parsed.text("pattern") ?? "*");
       const { counters } = await client.request("counters", {});
-      const lines = flatten(counters)
+      const lines = flattenCounters(counters)
         .filter(({ name }) => isWanted(name))
         .map(({ name, value }) => `<Counter c="${value}" unit="${unitOf(name)}" name="${quoted(name)}"/>\n`);
       terminal.out(
@@ -111,18 +111,6 @@ export const command: Command = {
     return undefined;
   },
 };
-
-interface Counter {
-  readonly name: string;
-  readonly value: number;
-}
-
-function flatten(tree: CounterTree, path = ""): Counter[] {
-  return Object.entries(tree).flatMap(([key, value]) => {
-    const name = `${path}/${key}`;
-    return typeof value === "number" ? [{ name, value }] : flatten(value, name);
-  });
-}
 
 function unitOf(name: string): string {
   if (name.endsWith("Ns")) return "ns";

@@ -6,3 +6,17 @@
 export interface CounterTree {
   readonly [name: string]: number | CounterTree;
 }
+
+/** A leaf by its path from the root, `/cpu/regions/links`. */
+export interface Counter {
+  readonly name: string;
+  readonly value: number;
+}
+
+/** All leaves of a tree that stands at `path`. */
+export function flattenCounters(tree: CounterTree, path = ""): Counter[] {
+  return Object.entries(tree).flatMap(([key, value]) => {
+    const name = `${path}/${key}`;
+    return typeof value === "number" ? [{ name, value }] : flattenCounters(value, name);
+  });
+}

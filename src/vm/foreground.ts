@@ -6,10 +6,10 @@
 import { accessSync, closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { AnneauError } from "../base/errors.ts";
-import type { CounterTree } from "../device-api/counters.ts";
+import { flattenCounters } from "../device-api/counters.ts";
 import { encodePng } from "../display/png.ts";
 import { terminalToScancodes } from "../display/us-keyboard.ts";
-import type { MachineOutcome, MachineStatistics, ScreenImage } from "./machine-protocol.ts";
+import type { FinalStatistics, MachineOutcome, ScreenImage } from "./machine-protocol.ts";
 import { MachineThreadClient } from "./machine-thread-client.ts";
 import { NetworkHosts } from "./network/network-hosts.ts";
 import { describeRunMachine, type RunMachineOptions } from "./run-spec.ts";
@@ -209,12 +209,8 @@ function writePng(path: string, { widthPixels, heightPixels, rgba }: ScreenImage
 }
 
 /** One `key=value` a line: scripts and bench/ read it. */
-function describeStatistics(statistics: MachineStatistics, wallMs: number): string {
+function describeStatistics(statistics: FinalStatistics, wallMs: number): string {
   const { instructions, busyNs, idleNs, guestNs, slices, portAccesses, mmioAccesses, demand } = statistics;
-  const counters = (name: string, value: number | CounterTree): string[] =>
-    typeof value === "number"
-      ? [`${name}=${value}`]
-      : Object.entries(value).flatMap(([part, inside]) => counters(`${name}/${part}`, inside));
   const { rss } = process.memoryUsage();
   const cpu = process.cpuUsage();
   return [
@@ -230,6 +226,6 @@ function describeStatistics(statistics: MachineStatistics, wallMs: number): stri
     `portAccesses=${portAccesses}`,
     `mmioAccesses=${mmioAccesses}`,
     ...Object.entries(demand).map(([kind, count]) => `${kind.replaceAll(" ", "-")}=${count}`),
-    ...counters("/cpu", statistics.cpu),
+    ...flattenCounters(statistics.cpu, "/cpu").map(({ name, value }) => `${name}=${value}`),
   ].join("\n");
 }

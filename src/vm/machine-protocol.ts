@@ -93,7 +93,10 @@ export interface MachineStatistics {
   readonly portAccesses: number;
   readonly mmioAccesses: number;
   readonly demand: { readonly [kind: string]: number };
-  /** Of the processor (docs/engine.md). */
+}
+
+/** Of a machine that has ended: what the processor counted too (docs/engine.md), which takes longer to look through. */
+export interface FinalStatistics extends MachineStatistics {
   readonly cpu: CounterTree;
 }
 
@@ -174,14 +177,14 @@ export interface RequestMessage {
 }
 
 /** How a machine ended. */
-export type MachineOutcome = { readonly kind: "powered-off"; readonly statistics: MachineStatistics } | MachineDeath;
+export type MachineOutcome = { readonly kind: "powered-off"; readonly statistics: FinalStatistics } | MachineDeath;
 
 /** The guest's CPU can no longer run. */
 export interface MachineDeath {
   readonly kind: "died";
   readonly cause: string;
   readonly registers: string;
-  readonly statistics: MachineStatistics;
+  readonly statistics: FinalStatistics;
 }
 
 /** From the machine thread. */

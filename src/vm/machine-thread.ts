@@ -20,6 +20,7 @@ import { createWavSink } from "./audio-files.ts";
 import { ByteRing } from "./byte-ring.ts";
 import { hostWallClock, monotonicNs, threadCpuNs } from "./host-time.ts";
 import type {
+  FinalStatistics,
   IdeAttachment,
   IdePlace,
   MachineMessage,
@@ -190,12 +191,12 @@ class MachineThread {
   }
 
   end(event: { kind: "powered-off" } | { kind: "died"; cause: string; registers: string }): void {
-    this.#outcome = { ...event, statistics: this.#statistics() };
+    this.#outcome = { ...event, statistics: this.#finalStatistics() };
     this.#machine.loop.end();
   }
 
   died(event: { kind: "died"; cause: string; registers: string }): void {
-    this.say({ event: "died", death: { ...event, statistics: this.#statistics() } });
+    this.say({ event: "died", death: { ...event, statistics: this.#finalStatistics() } });
   }
 
   /** The doorbell rang: requests, then serial input, then frames. */
@@ -322,7 +323,7 @@ class MachineThread {
   }
 
   #statistics(): MachineStatistics {
-    const { loop, clock, ports, memoryBus, demand, cpu } = this.#machine;
+    const { loop, clock, ports, memoryBus, demand } = this.#machine;
     return {
       ...loop.statistics(),
       instructionsPerSecond: loop.instructionsPerSecond,
@@ -330,8 +331,11 @@ class MachineThread {
       portAccesses: ports.accesses,
       mmioAccesses: memoryBus.accesses,
       demand: demand.counts(),
-      cpu: cpu.statistics?.() ?? {},
     };
+  }
+
+  #finalStatistics(): FinalStatistics {
+    return { ...this.#statistics(), cpu: this.#machine.cpu.statistics?.() ?? {} };
   }
 }
 

@@ -8,7 +8,7 @@ import type { SegmentRegister } from "../../device-api/virtual-cpu.ts";
 import type { EngineTuning, SoftwareEngine } from "../engine.ts";
 import * as L from "../layout.ts";
 import { CpuFault } from "../system/fault.ts";
-import { DATA, engine, FORCED, run } from "./testing.ts";
+import { DATA, engine, FORCED, run, word } from "./testing.ts";
 
 /** The descriptor of selector 10h in the test programs' GDT. */
 const DESCRIPTOR = 0x710;
@@ -26,8 +26,6 @@ const loads: readonly Load[] = [
   { name: "fs", mov: [0x8e, 0xe0], pop: [0x0f, 0xa1] },
   { name: "gs", mov: [0x8e, 0xe8], pop: [0x0f, 0xa9] },
 ];
-
-const word = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
 
 /** Segment registers, what is derived from them, and the descriptor. */
 function segments({ cpu, ram }: { cpu: SoftwareEngine; ram: Uint8Array }): number[] {

@@ -1,8 +1,6 @@
 /** Regions beside each other: one goes on in the next without the interpreter, nothing is compiled twice, nothing stays cold for ever. */
 import { describe, expect, test } from "vitest";
-import { CODE, DATA, engine, FORCED, PROGRAM, run } from "./testing.ts";
-
-const word = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+import { CODE, DATA, engine, FORCED, PROGRAM, run, word } from "./testing.ts";
 
 /** push count; l: body; dec dword [esp]; jnz l; add esp, 4 */
 function countedLoop(count: number, body: readonly number[]): number[] {

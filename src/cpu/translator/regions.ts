@@ -125,8 +125,7 @@ export class Regions {
   readonly #limit: number;
   readonly #batch: number;
   readonly #pending = new Map<number, readonly Pending[]>();
-  /** Heads of what is being compiled, and all places in it that jumps lead to (decode map plus offset). */
-  readonly #pendingHeads = new Set<number>();
+  /** What is being compiled, by head: all places in it that jumps lead to (decode map plus offset). */
   readonly #pendingPlaces = new Map<number, ReadonlySet<number>>();
   #queue: Wanted[] = [];
   /** Heads (decode map plus offset) whose accesses are looked up one by one: those together too often lay in two pages. */
@@ -186,7 +185,7 @@ export class Regions {
 
   /** Whether a region with this head (decode map plus offset) is being compiled. */
   isPending(head: number): boolean {
-    return this.#pendingHeads.has(head);
+    return this.#pendingPlaces.has(head);
   }
 
   #isBeingCompiled(place: number): boolean {
@@ -277,7 +276,6 @@ export class Regions {
       const frames = pages.map((page) => request.frameOf(page));
       const isSeparate = this.#separate.has(headOf(wanted));
       pending.push({ job: { shape, head: request.head, maps, isSeparate }, wanted, frames, isVoid: false });
-      this.#pendingHeads.add(headOf(wanted));
       this.#pendingPlaces.set(
         headOf(wanted),
         new Set(shape.blocks.map(({ start }) => (maps.get(start >> 12) as number) + (start & 4095))),
@@ -295,10 +293,7 @@ export class Regions {
     for (let result = service.take(); result !== undefined; result = service.take()) {
       const pending = this.#pending.get(result.id) ?? [];
       this.#pending.delete(result.id);
-      for (const { wanted } of pending) {
-        this.#pendingHeads.delete(headOf(wanted));
-        this.#pendingPlaces.delete(headOf(wanted));
-      }
+      for (const { wanted } of pending) this.#pendingPlaces.delete(headOf(wanted));
       this.#count(result);
       if (pending.every(({ isVoid }) => isVoid)) continue;
       const env: Record<string, unknown> = { memory, table };
@@ -360,7 +355,6 @@ export class Regions {
       this.#generation++;
       this.#separate.clear();
       this.#joined.clear();
-      this.#pendingHeads.clear();
       this.#pendingPlaces.clear();
     }
     for (const list of this.#pending.values()) {

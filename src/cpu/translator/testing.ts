@@ -18,6 +18,14 @@ export const STACK = 0x30000;
 /** Where a program begins, behind what sets up segments and registers. */
 export const PROGRAM = CODE + 54;
 
+/** The bytes of an immediate or displacement of 32 bits. */
+export const word = (value: number): number[] => [
+  value & 0xff,
+  (value >> 8) & 0xff,
+  (value >> 16) & 0xff,
+  value >>> 24,
+];
+
 /** Registers and arithmetic flags that a program may end with. */
 const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags"] as const;
 
