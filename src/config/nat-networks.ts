@@ -1,6 +1,7 @@
 /** NAT networks that VMs share, as the registry keeps them (VirtualBox.xml, NetserviceRegistry/NATNetworks). */
 import { parseIpv4 } from "../net/address.ts";
 import { defaultNatConfig, type ForwardingRule, type NatConfig } from "../net/nat-config.ts";
+import { forwardingIn } from "./network-settings.ts";
 import { loadRegistry, type Registry } from "./registry.ts";
 import { ensure } from "./settings-file.ts";
 import type { XmlElement } from "./xml.ts";
@@ -43,14 +44,7 @@ export function removeNatNetwork(registry: Registry, element: XmlElement): void 
 export const isTrue = (text: string | undefined): boolean => text === "true" || text === "1";
 
 export function forwardingOf(network: XmlElement): ForwardingRule[] {
-  return (network.element("PortForwarding4")?.elements("Forwarding") ?? []).map((rule) => ({
-    name: rule.get("name") ?? "",
-    protocol: rule.get("proto") === "0" ? "udp" : "tcp",
-    hostIp: rule.get("hostip") ?? "",
-    hostPort: Number(rule.get("hostport") ?? 0),
-    guestIp: rule.get("guestip") ?? "",
-    guestPort: Number(rule.get("guestport") ?? 0),
-  }));
+  return forwardingIn(network.element("PortForwarding4"));
 }
 
 /** Host number that stands for the host's 127.0.0.1; undefined where no mapping was made. */

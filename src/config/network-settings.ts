@@ -198,14 +198,7 @@ export class Adapter {
   }
 
   forwarding(): ForwardingRule[] {
-    return (this.nat?.elements("Forwarding") ?? []).map((rule) => ({
-      name: rule.get("name") ?? "",
-      protocol: rule.get("proto") === "0" ? "udp" : "tcp",
-      hostIp: rule.get("hostip") ?? "",
-      hostPort: Number(rule.get("hostport") ?? 0),
-      guestIp: rule.get("guestip") ?? "",
-      guestPort: Number(rule.get("guestport") ?? 0),
-    }));
+    return forwardingIn(this.nat);
   }
 
   /** Errors: a rule of that name, or one for the same host port and address, exists. */
@@ -234,6 +227,18 @@ export class Adapter {
       throw new ResultError("E_INVALIDARG", "NATEngineWrap", `No NAT rule named '${name}' exists`);
     this.nat?.remove(rule);
   }
+}
+
+/** The rules below an element, a NAT engine's or a NAT network's. */
+export function forwardingIn(parent: XmlElement | undefined): ForwardingRule[] {
+  return (parent?.elements("Forwarding") ?? []).map((rule) => ({
+    name: rule.get("name") ?? "",
+    protocol: rule.get("proto") === "0" ? "udp" : "tcp",
+    hostIp: rule.get("hostip") ?? "",
+    hostPort: Number(rule.get("hostport") ?? 0),
+    guestIp: rule.get("guestip") ?? "",
+    guestPort: Number(rule.get("guestport") ?? 0),
+  }));
 }
 
 /** The rule with a name: VirtualBox makes one up where none is given. */

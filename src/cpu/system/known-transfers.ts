@@ -12,7 +12,27 @@ import { dropInnerSegments } from "./segments.ts";
 /** What both kernels and programs have that come this way, and what of the mode word the way may depend on. */
 const FLAT = L.MODE_PROTECTED | L.MODE_FLAT | L.MODE_CODE32 | L.MODE_STACK32;
 const RELEVANT = FLAT | L.MODE_USER | L.MODE_V86;
-const SEGMENT_WORDS = 6;
+/** Registers that say where the tables are, as indices of words in the state block. */
+const TABLE_REGISTERS: readonly number[] = [
+  L.IDTR_BASE >> 2,
+  L.IDTR_LIMIT >> 2,
+  L.GDTR_BASE >> 2,
+  L.GDTR_LIMIT >> 2,
+  (L.SEG_BASE >> 2) + L.SEG_TR * 2,
+  (L.SEG_LIMIT >> 2) + L.SEG_TR,
+  (L.SEG_ATTRIBUTES >> 2) + L.SEG_TR,
+];
+/** A segment register: selector, base, limit, attributes, the two fast limits. */
+const segmentRegister = (seg: number): readonly number[] => [
+  (L.SEG_SELECTOR >> 2) + seg,
+  (L.SEG_BASE >> 2) + seg * 2,
+  (L.SEG_LIMIT >> 2) + seg,
+  (L.SEG_ATTRIBUTES >> 2) + seg,
+  (L.SEG_FAST_READ >> 2) + seg,
+  (L.SEG_FAST_WRITE >> 2) + seg,
+];
+const CODE_SEGMENT = segmentRegister(L.SEG_CS);
+const STACK_SEGMENT = segmentRegister(L.SEG_SS);
 const SELECTOR_TI = 4;
 /** Offsets of ESP0 and SS0 in a 32-bit TSS. */
 const TSS_ESP0 = 4;
@@ -23,7 +43,7 @@ interface KnownSegment {
   readonly address: number;
   readonly low: number;
   readonly high: number;
-  /** Selector, base, limit, attributes, the two fast limits. */
+  /** As `segmentRegister` names them. */
   readonly words: Int32Array;
 }
 
@@ -89,8 +109,8 @@ export class KnownTransfers {
     i32[at + 4] = i32[(L.SEG_SELECTOR >> 2) + L.SEG_SS];
     state.cpl = 0;
     state.setReg32(4, esp);
-    this.#load(L.SEG_CS, known.code.words);
-    this.#load(L.SEG_SS, known.stack.words);
+    this.#load(CODE_SEGMENT, known.code.words);
+    this.#load(STACK_SEGMENT, known.stack.words);
     state.systemFlags &= known.keptFlags;
     state.eip = known.eip;
     i32[L.MODE >> 2] &= ~L.MODE_USER;
@@ -119,12 +139,12 @@ export class KnownTransfers {
       ((state.segmentSelector(L.SEG_CS) | state.segmentSelector(L.SEG_SS)) & SELECTOR_TI) === 0;
     if (!isUsual) return;
     this.#gates[vector] = {
-      tables: this.#tables(),
+      tables: this.#words(TABLE_REGISTERS),
       low: gate.low,
       high: gate.high,
       isOpen: gate.dpl === 3,
-      code: this.#segment(L.SEG_CS, code),
-      stack: this.#segment(L.SEG_SS, stack),
+      code: this.#segment(CODE_SEGMENT, code),
+      stack: this.#segment(STACK_SEGMENT, stack),
       keptFlags,
       eip: gate.gateOffset,
     };
@@ -151,10 +171,10 @@ export class KnownTransfers {
     const eip = i32[at];
     const esp = i32[at + 3];
     state.eflags = (state.eflags & ~changed) | (flags & changed);
-    this.#load(L.SEG_CS, known.code.words);
+    this.#load(CODE_SEGMENT, known.code.words);
     state.cpl = 3;
     state.eip = eip;
-    this.#load(L.SEG_SS, known.stack.words);
+    this.#load(STACK_SEGMENT, known.stack.words);
     state.setReg32(4, esp);
     dropInnerSegments(state);
     deriveMode(state);
@@ -174,9 +194,9 @@ export class KnownTransfers {
       ((state.segmentSelector(L.SEG_CS) | state.segmentSelector(L.SEG_SS)) & SELECTOR_TI) === 0;
     if (!isUsual) return;
     this.#return = {
-      tables: this.#tables(),
-      code: this.#segment(L.SEG_CS, code),
-      stack: this.#segment(L.SEG_SS, stack),
+      tables: this.#words(TABLE_REGISTERS),
+      code: this.#segment(CODE_SEGMENT, code),
+      stack: this.#segment(STACK_SEGMENT, stack),
     };
   }
 
@@ -193,33 +213,13 @@ export class KnownTransfers {
     return at >= 0 && this.#i32[at] === low && this.#i32[at + 1] === high;
   }
 
-  /** Registers that say where the tables are. */
-  #tables(): Int32Array {
-    const i32 = this.#i32;
-    const tr = L.SEG_TR;
-    return Int32Array.of(
-      i32[L.IDTR_BASE >> 2],
-      i32[L.IDTR_LIMIT >> 2],
-      i32[L.GDTR_BASE >> 2],
-      i32[L.GDTR_LIMIT >> 2],
-      i32[(L.SEG_BASE >> 2) + tr * 2],
-      i32[(L.SEG_LIMIT >> 2) + tr],
-      i32[(L.SEG_ATTRIBUTES >> 2) + tr],
-    );
+  #words(registers: readonly number[]): Int32Array {
+    return Int32Array.from(registers, (at) => this.#i32[at]);
   }
 
   #areTables(known: Int32Array): boolean {
-    const i32 = this.#i32;
-    const tr = L.SEG_TR;
-    return (
-      i32[L.IDTR_BASE >> 2] === known[0] &&
-      i32[L.IDTR_LIMIT >> 2] === known[1] &&
-      i32[L.GDTR_BASE >> 2] === known[2] &&
-      i32[L.GDTR_LIMIT >> 2] === known[3] &&
-      i32[(L.SEG_BASE >> 2) + tr * 2] === known[4] &&
-      i32[(L.SEG_LIMIT >> 2) + tr] === known[5] &&
-      i32[(L.SEG_ATTRIBUTES >> 2) + tr] === known[6]
-    );
+    for (let n = 0; n < known.length; n++) if (this.#i32[TABLE_REGISTERS[n]] !== known[n]) return false;
+    return true;
   }
 
   /** The segment begins at 0 and takes any offset. */
@@ -227,25 +227,11 @@ export class KnownTransfers {
     return this.#i32[(L.SEG_BASE >> 2) + seg * 2] === 0 && this.#i32[(L.SEG_LIMIT >> 2) + seg] === -1;
   }
 
-  #segment(seg: number, { address, low, high }: Descriptor): KnownSegment {
-    const i32 = this.#i32;
-    const words = new Int32Array(SEGMENT_WORDS);
-    words[0] = i32[(L.SEG_SELECTOR >> 2) + seg];
-    words[1] = i32[(L.SEG_BASE >> 2) + seg * 2];
-    words[2] = i32[(L.SEG_LIMIT >> 2) + seg];
-    words[3] = i32[(L.SEG_ATTRIBUTES >> 2) + seg];
-    words[4] = i32[(L.SEG_FAST_READ >> 2) + seg];
-    words[5] = i32[(L.SEG_FAST_WRITE >> 2) + seg];
-    return { address, low, high, words };
+  #segment(register: readonly number[], { address, low, high }: Descriptor): KnownSegment {
+    return { address, low, high, words: this.#words(register) };
   }
 
-  #load(seg: number, words: Int32Array): void {
-    const i32 = this.#i32;
-    i32[(L.SEG_SELECTOR >> 2) + seg] = words[0];
-    i32[(L.SEG_BASE >> 2) + seg * 2] = words[1];
-    i32[(L.SEG_LIMIT >> 2) + seg] = words[2];
-    i32[(L.SEG_ATTRIBUTES >> 2) + seg] = words[3];
-    i32[(L.SEG_FAST_READ >> 2) + seg] = words[4];
-    i32[(L.SEG_FAST_WRITE >> 2) + seg] = words[5];
+  #load(register: readonly number[], words: Int32Array): void {
+    for (let n = 0; n < words.length; n++) this.#i32[register[n]] = words[n];
   }
 }

@@ -184,13 +184,7 @@ export class RegionLowering extends Lowering {
   #link(regionType: number): void {
     const { code } = this;
     // Its map, then its entry.
-    this.localGet(EIP);
-    code.push(op.i32Const, 10, op.i32ShrU, op.i32Const);
-    pushSigned(code, 0x3ffffc);
-    code.push(op.i32And);
-    this.localGet(TLB_CODE);
-    code.push(op.i32Add);
-    this.loadOp(4, I32, 0);
+    this.#tableEntry(EIP, TLB_CODE);
     code.push(op.localTee, PAGE, op.i32Const, 0, op.i32Ne);
     this.localGet(BUDGET);
     code.push(op.i32Const);
@@ -562,16 +556,21 @@ export class RegionLowering extends Lowering {
     return local;
   }
 
-  /** Pushes the TLB entry of a linear address. */
+  /** Pushes the TLB entry of a linear address for data. */
   #tlbEntry(linear: number, isWrite: boolean): void {
+    this.#tableEntry(linear, TLB, isWrite ? TLB_WRITE_OFFSET : 0);
+  }
+
+  /** Pushes the entry of a linear address in a table that a local leads to. */
+  #tableEntry(linear: number, table: number, offset = 0): void {
     const { code } = this;
     this.localGet(linear);
     code.push(op.i32Const, 10, op.i32ShrU, op.i32Const);
     pushSigned(code, 0x3ffffc);
     code.push(op.i32And);
-    this.localGet(TLB);
+    this.localGet(table);
     code.push(op.i32Add);
-    this.loadOp(4, I32, isWrite ? TLB_WRITE_OFFSET : 0);
+    this.loadOp(4, I32, offset);
   }
 
   /** The local with the TLB entry for an access; in front of it the code that leaves unless the access is direct. */
