@@ -1,5 +1,5 @@
 /** Makes the software engine: generates (or takes) the core module, compiles it and ties it to the engine. */
-import { type Core, type EngineTuning, SoftwareEngine } from "./engine.ts";
+import { type Core, type EngineTuning, type JumpSampling, SoftwareEngine } from "./engine.ts";
 import { coreLibraries } from "./fpu/libraries.ts";
 import { type GeneratedInterpreter, generateInterpreter, REGION_SLOTS } from "./interpreter/generate.ts";
 import type { Helpers } from "./interpreter/helpers.ts";
@@ -19,7 +19,7 @@ const HOT_THRESHOLD = 10000;
 const SHADOW_THRESHOLD = 64;
 /** With thresholds from here on, one jump of so many is counted (a prime number, so that none of a loop's jumps is always missed). */
 const SAMPLED_FROM = 4000;
-const SAMPLE_PERIOD = 61;
+const JUMP_SAMPLING: JumpSampling = { period: 61, wokenPeriod: 3 };
 /** Pages of a TLB for systems that forget to invalidate: of the size that processors had in their time. */
 const SMALL_TLB_PAGES = 256;
 
@@ -31,12 +31,12 @@ export async function createEngine(
 ): Promise<SoftwareEngine> {
   const pages = options.memory.buffer.byteLength / 65536;
   const hasRegions = givenTuning.hotThreshold !== undefined;
-  const samplePeriod = (givenTuning.hotThreshold ?? 0) >= SAMPLED_FROM ? SAMPLE_PERIOD : 1;
-  const tuning: EngineTuning =
-    givenTuning.hotThreshold === undefined
-      ? givenTuning
-      : { ...givenTuning, hotThreshold: Math.ceil(givenTuning.hotThreshold / samplePeriod) };
-  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries, { hasRegions, samplePeriod });
+  const { hotThreshold = 0 } = givenTuning;
+  const samplesJumps = hotThreshold >= SAMPLED_FROM;
+  const tuning: EngineTuning = samplesJumps
+    ? { ...givenTuning, hotThreshold: Math.ceil(hotThreshold / JUMP_SAMPLING.period), jumpSampling: JUMP_SAMPLING }
+    : givenTuning;
+  const generated: GeneratedInterpreter = generateInterpreter(rows, pages, coreLibraries, { hasRegions, samplesJumps });
   const engine = new SoftwareEngine(options, rows, generated.renumber, tuning);
   const module = await WebAssembly.compile(generated.bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: options.memory, ...engine.helpers } });

@@ -24,7 +24,7 @@ import { CodeCache, modeKey } from "./interpreter/code-cache.ts";
 import { CrossingCache } from "./interpreter/crossing-cache.ts";
 import { ENTRY_BETWEEN, exit } from "./interpreter/generate.ts";
 import { createHelpers, type HelperOwner, type Helpers, recordFault } from "./interpreter/helpers.ts";
-import { BUDGET, status } from "./interpreter/lowering.ts";
+import { BUDGET, SAMPLE_PERIOD, status } from "./interpreter/lowering.ts";
 import * as L from "./layout.ts";
 import { LinearMemory } from "./mmu/linear-memory.ts";
 import { PageWalker } from "./mmu/page-walk.ts";
@@ -37,6 +37,7 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
+import { Recurrence } from "./translator/recurrence.ts";
 import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
 import type {
   OpenRequest,
@@ -72,6 +73,16 @@ export interface RegionActivity {
   readonly executed: number;
 }
 
+/** One of so many jumps is counted. */
+export interface JumpSampling {
+  readonly period: number;
+  /**
+   * The same while the guest does what it was woken for: behind each pause, code and decoded records have left the processor's
+   * caches, and interpreting costs several times what it does in a loop. An idle guest is cheap once its timer's code is compiled.
+   */
+  readonly wokenPeriod: number;
+}
+
 /** Test switches that must not change what a guest computes. */
 export interface EngineTuning {
   readonly tlbPages?: number;
@@ -80,6 +91,8 @@ export interface EngineTuning {
   readonly decodeMaps?: number;
   /** Jumps to an instruction before it is translated; undefined: interpreter only. */
   readonly hotThreshold?: number;
+  /** Undefined: each jump counts. */
+  readonly jumpSampling?: JumpSampling;
   readonly regions?: RegionLimits;
   /** At every load of CR3 the whole TLB, all decoded code and all regions are dropped. */
   readonly flushAtCr3?: boolean;
@@ -146,6 +159,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   /** The instruction being stepped will be followed by the single-step trap. */
   #hasTrapBehind = false;
   readonly #breakpoints = new Set<number>();
+  readonly #sampling: JumpSampling;
+  readonly #recurrence = new Recurrence();
   #skipBreakpoint = false;
   /**
    * How the core goes on: 0 where a jump has landed, so that the budget is looked at; ENTRY_BETWEEN or a record if it came back
@@ -199,6 +214,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     };
     this.helpers = createHelpers({ state: this.state, linear: this.#linear, system: this.#system, bus }, this);
     this.#cache.hotThreshold = tuning.hotThreshold ?? 0;
+    this.#sampling = tuning.jumpSampling ?? { period: 1, wokenPeriod: 1 };
     if (tuning.decodeMaps !== undefined) this.#cache.limitMaps(tuning.decodeMaps);
   }
 
@@ -219,6 +235,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     let left = budgetInstructions;
     this.#entry = 0;
     this.#regions?.tick();
+    i32[SAMPLE_PERIOD >> 2] = i32[L.HALTED >> 2] === 0 ? this.#sampling.period : this.#sampling.wokenPeriod;
     for (;;) {
       if (this.#isShutdown) return "triple-fault";
       if (this.#isStopRequested) {
@@ -693,7 +710,14 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     const linear = this.#linearEip();
     const isUser = this.state.isUser;
     const map = this.#i32[((isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2) + (linear >>> 12)];
-    if (map !== 0) this.#regions.request({ linear, isUser, map, gpaPage: this.#cache.frameOf(map) });
+    if (map === 0) return;
+    const offset = linear & 4095;
+    const isWoken = this.#i32[SAMPLE_PERIOD >> 2] !== this.#sampling.period;
+    if (isWoken && !this.#recurrence.isSteady(map + offset, this.#bus.readTsc())) {
+      this.#countDown(map, offset, this.#cache.hotThreshold >> 3);
+      return;
+    }
+    this.#regions.request({ linear, isUser, map, gpaPage: this.#cache.frameOf(map) });
   }
 
   /** For the translator: what the code around a head looks like now; undefined if the head is not there (any more). */
@@ -768,7 +792,11 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   }
 
   resetCounter(map: number, head: number): void {
-    this.state.u16[(map + L.MAP_COUNTERS + head * 2) >> 1] = this.#cache.hotThreshold;
+    this.#countDown(map, head, this.#cache.hotThreshold);
+  }
+
+  #countDown(map: number, head: number, jumps: number): void {
+    this.state.u16[(map + L.MAP_COUNTERS + head * 2) >> 1] = jumps;
   }
 
   /** Decodes an instruction that reaches into the next page for a region; the next frame's bytes are watched from now on. */

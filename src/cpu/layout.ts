@@ -137,7 +137,10 @@ export const MXCSR = STATE + 0x3a4;
 export const XMM = STATE + 0x400;
 /** Model-specific registers without a slot above: u64 slots laid out by system/msr.ts, up to SCRATCH. */
 export const MSR_FILE = STATE + 0x500;
-/** End of the architectural state; scratch for helpers follows. */
+/**
+ * End of the architectural state; scratch follows: results of helpers up to +0x40, what the core and its regions exchange with
+ * TypeScript up to +0x80, rounding and libraries from there on, records of single steps from +0x100, x87 from +0x280.
+ */
 export const SCRATCH = STATE + 0x800;
 export const STATE_END = STATE + 0x2000;
 

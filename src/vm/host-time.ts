@@ -2,9 +2,12 @@
 import type { WallClock } from "../device-api/clock.ts";
 import type { MachineSpec } from "../spec/machine-spec.ts";
 
+/** The global is a getter, which costs as much as the clock. */
+const hostClock = performance;
+
 /** Monotonic nanoseconds; resolution well below a microsecond. */
 export function monotonicNs(): number {
-  return performance.now() * 1e6;
+  return hostClock.now() * 1e6;
 }
 
 /** Processor time of the calling thread in nanoseconds. */

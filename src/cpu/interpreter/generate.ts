@@ -20,7 +20,7 @@ import {
 import { EMPTY, op } from "../wasm/opcodes.ts";
 import { F32, F64, I32, I64, ModuleWriter, pushSigned, pushUnsigned, V128, type WasmType } from "../wasm/writer.ts";
 import { CoreImports } from "./imports.ts";
-import { BUDGET, type Frame, HandlerLowering, REGION_RESERVE, status } from "./lowering.ts";
+import { BUDGET, type Frame, HandlerLowering, REGION_RESERVE, SAMPLE_PERIOD, status } from "./lowering.ts";
 
 /** Why `run` returned. EIP and BUDGET are stored in every case. */
 export const exit = {
@@ -137,8 +137,8 @@ export function numberHandlers(rows: readonly Row[]): HandlerNumbers {
 export interface InterpreterOptions {
   /** Regions may be entered: slots in the table, counters of jumps. */
   readonly hasRegions?: boolean;
-  /** Only every so manyth jump is counted. */
-  readonly samplePeriod?: number;
+  /** Only one of SAMPLE_PERIOD jumps is counted. */
+  readonly samplesJumps?: boolean;
   /** False: every access goes through its helper. */
   readonly hasTlb?: boolean;
 }
@@ -147,14 +147,14 @@ export function generateInterpreter(
   rows: readonly Row[],
   memoryPages: number,
   libraries: readonly LibraryGenerator[] = [],
-  { hasRegions = false, samplePeriod = 1, hasTlb = true }: InterpreterOptions = {},
+  { hasRegions = false, samplesJumps = false, hasTlb = true }: InterpreterOptions = {},
 ): GeneratedInterpreter {
   const writer = new ModuleWriter(memoryPages);
   const imports = new CoreImports(writer);
   const globalRead = writer.global(I32, hasTlb ? L.TLB_READ_SUPERVISOR : L.NO_TLB);
   const globalWrite = writer.global(I32, hasTlb ? L.TLB_WRITE_SUPERVISOR : L.NO_TLB);
   /** Jumps until the next that is counted. */
-  const globalSample = writer.global(I32, samplePeriod);
+  const globalSample = writer.global(I32, 1);
   for (const library of libraries) library(writer, imports);
 
   const { inline, outOfLine, handlerCount, renumber } = numberHandlers(rows);
@@ -333,12 +333,12 @@ export function generateInterpreter(
     code.push(op.else);
     get(AVOID);
     code.push(op.i32Eqz, op.if, EMPTY);
-    if (samplePeriod > 1) {
+    if (samplesJumps) {
       // A counter is another cache line, which code that is seldom executed would wait for each time.
       code.push(op.globalGet, globalSample, op.i32Const, 1, op.i32Sub, op.localTee, AVOID, op.globalSet, globalSample);
       get(AVOID);
       code.push(op.i32Eqz, op.if, EMPTY);
-      constant(samplePeriod);
+      loadState(SAMPLE_PERIOD);
       code.push(op.globalSet, globalSample);
     }
     // Counters stand at half the distance of the records: u16 against u32.
@@ -362,7 +362,7 @@ export function generateInterpreter(
     code.push(op.i32Eqz, op.if, EMPTY);
     leave(exit.hot);
     code.push(op.end);
-    if (samplePeriod > 1) code.push(op.end);
+    if (samplesJumps) code.push(op.end);
     code.push(op.end);
     code.push(op.else);
     countHandlerExit();

@@ -28,6 +28,8 @@ export const status = {
 export const SLOW_VALUE = L.SCRATCH + 0x40;
 /** Instructions left in the budget, kept in the state block around helpers. */
 export const BUDGET = L.SCRATCH + 0x60;
+/** Where jumps are sampled: one of so many is counted. */
+export const SAMPLE_PERIOD = L.SCRATCH + 0x54;
 
 /**
  * Regions look at the budget at their entry and at jumps back only, and not so far as to use it up: the rest, at least the longest

@@ -1,7 +1,8 @@
 /**
  * A 16450, 16550A or 16750 (National PC16550D, TI TL16C750): all registers, both FIFOs with trigger levels and character
  * time-out, interrupt priorities, loopback, modem lines. A character takes `characterNs` on the wire whatever divisor is
- * programmed: long enough that a driver's interrupt handler gets ahead of the transmitter, short enough not to wait for.
+ * programmed: long enough that a driver's interrupt handler gets ahead of the transmitter, short enough not to wait for. With the
+ * transmitter's interrupt switched off it takes none: kernels that write their messages so wait for each character.
  * Bytes from the host are handed over only when there is room, so the guest never sees an overrun from outside.
  * Not modelled: parity, framing and break errors (the stream carries bytes only), baud rate, 16750 auto flow control.
  *
@@ -199,7 +200,13 @@ export class Uart implements ByteRegisters {
   #startShifting(): void {
     this.#shifting = this.#tx.shift();
     if (this.#tx.length === 0) this.#thrEmptyPending = true;
-    this.#transmitTimer.armAfter(characterNs);
+    if (this.#isPolled) this.#transmitted();
+    else this.#transmitTimer.armAfter(characterNs);
+  }
+
+  /** Nobody is interrupted when the transmitter is empty: a driver that waits for it would only lose time. */
+  get #isPolled(): boolean {
+    return (this.#ier & R.IER_ETBEI) === 0 && !this.#isLoopback;
   }
 
   #transmitted(): void {
