@@ -21,22 +21,23 @@ import { type DecodeMode, Decoder } from "./decode/decoder.ts";
 import * as R from "./decode/records.ts";
 import { handler } from "./decode/variants.ts";
 import { CodeCache, modeKey } from "./interpreter/code-cache.ts";
-import { CrossingCache } from "./interpreter/crossing-cache.ts";
 import { ENTRY_BETWEEN, exit } from "./interpreter/generate.ts";
 import { createHelpers, type HelperOwner, type Helpers, recordFault } from "./interpreter/helpers.ts";
 import { BUDGET, SAMPLE_PERIOD, status } from "./interpreter/lowering.ts";
+import { SingleDecoder, STEP_RECORDS } from "./interpreter/single-decoder.ts";
 import * as L from "./layout.ts";
 import { LinearMemory } from "./mmu/linear-memory.ts";
 import { PageWalker } from "./mmu/page-walk.ts";
 import { PhysicalMap } from "./mmu/physical-map.ts";
 import { PhysicalMemory } from "./mmu/physical-memory.ts";
-import { Tlb } from "./mmu/tlb.ts";
+import { codeWord, Tlb } from "./mmu/tlb.ts";
 import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
 import { CpuState, deriveMode, FLAG_IF, FLAG_RF, FLAG_TF } from "./state.ts";
 import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
+import { CodeView, type CodeViewParts } from "./translator/code-view.ts";
 import { Recurrence } from "./translator/recurrence.ts";
 import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
 import type {
@@ -57,8 +58,6 @@ export interface Core {
 
 const GENERAL: readonly GeneralRegister[] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 const SEGMENTS: readonly SegmentRegister[] = ["es", "cs", "ss", "ds", "fs", "gs"];
-const STEP_RECORDS = L.SCRATCH + 0x100;
-const MAX_INSTRUCTION_BYTES = 15;
 const STATE_BYTES = L.SCRATCH - L.STATE;
 /** DR7: any breakpoint enabled. */
 const DR7_ENABLED = 0xff;
@@ -127,10 +126,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   readonly #tlb: Tlb;
   readonly #decoder: Decoder;
   readonly #cache: CodeCache;
-  readonly #crossings: CrossingCache;
+  readonly #single: SingleDecoder;
+  readonly #viewParts: CodeViewParts;
   readonly #bus: CpuBus;
   readonly #i32: Int32Array;
-  readonly #bytes = new Uint8Array(MAX_INSTRUCTION_BYTES);
   readonly #mode: { isCode32: boolean; isFlat: boolean; isProtected: boolean } & DecodeMode = {
     isCode32: false,
     isFlat: false,
@@ -204,7 +203,18 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       },
       clear: (offset, lengthBytes) => this.#core?.fill(offset, lengthBytes),
     });
-    this.#crossings = new CrossingCache(memory, STEP_RECORDS);
+    const { state } = this;
+    const parts = {
+      memory,
+      state,
+      decoder: this.#decoder,
+      linear: this.#linear,
+      physical: this.#physical,
+      cache: this.#cache,
+      mode: this.#mode,
+    };
+    this.#single = new SingleDecoder(parts);
+    this.#viewParts = { ...parts, single: this.#single, isPending: (head) => this.#regions?.isPending(head) ?? false };
     this.#physical.onCodeWrite = (gpa, sizeBytes) => {
       if (this.#cache.invalidate(gpa >>> 12, gpa & 4095, Math.min((gpa & 4095) + sizeBytes - 1, 4095)))
         this.isCodeDropped = true;
@@ -265,7 +275,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
         (i32[(L.DR >> 2) + 14] & DR7_ENABLED) !== 0 ||
         this.#breakpoints.size > 0
       ) {
-        if (this.#breakpoints.size > 0 && !this.#skipBreakpoint && this.#breakpoints.has(this.#linearEip())) {
+        if (this.#breakpoints.size > 0 && !this.#skipBreakpoint && this.#breakpoints.has(this.state.linearEip)) {
           this.#skipBreakpoint = true;
           return "breakpoint";
         }
@@ -566,9 +576,8 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     this.isCodeDropped = false;
     if (record < L.RECORDS) return;
     // Only if this very page lost its map is the next record stale.
-    const linear = this.#linearEip();
-    const table = this.state.isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR;
-    const map = this.#i32[(table + (linear >>> 12) * 4) >> 2];
+    const linear = this.state.linearEip;
+    const map = this.#i32[codeWord(linear >>> 12, this.state.isUser)];
     if (map !== 0 && this.#i32[(map >> 2) + (linear & 4095)] !== 0) return;
     this.state.u16[(record + R.RECORD_BYTES + R.RECORD_HANDLER) >> 1] = handler.refetch;
   }
@@ -595,10 +604,6 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   onFpuError: (() => void) | undefined;
 
   // ---- inside --------------------------------------------------------------------------------------------------------
-
-  #linearEip(): number {
-    return (this.state.segmentBase(L.SEG_CS) + this.state.eip) >>> 0;
-  }
 
   /** Turns a fault inside a device's access to the program's memory into the signal that unwinds to the instruction. */
   #signal(thrown: unknown): unknown {
@@ -676,7 +681,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     const { state } = this;
     try {
       if (state.eip > state.segmentLimit(L.SEG_CS)) throw generalProtection();
-      const linear = this.#linearEip();
+      const linear = this.state.linearEip;
       const user = state.isUser;
       const gpaPage = this.#linear.fetchPage(linear, user);
       const entry = this.#physical.entry(gpaPage);
@@ -707,162 +712,45 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   /** The instruction at EIP is jumped to often: asks for the region that begins there. */
   #requestRegion(): void {
     if (this.#regions === undefined || this.#modeKey !== 7) return;
-    const linear = this.#linearEip();
+    const linear = this.state.linearEip;
     const isUser = this.state.isUser;
-    const map = this.#i32[((isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2) + (linear >>> 12)];
+    const map = this.#i32[codeWord(linear >>> 12, isUser)];
     if (map === 0) return;
     const offset = linear & 4095;
     const isWoken = this.#i32[SAMPLE_PERIOD >> 2] !== this.#sampling.period;
     if (isWoken && !this.#recurrence.isSteady(map + offset, this.#bus.readTsc())) {
-      this.#countDown(map, offset, this.#cache.hotThreshold >> 3);
+      this.#cache.countDown(map, offset, this.#cache.hotThreshold >> 3);
       return;
     }
     this.#regions.request({ linear, isUser, map, gpaPage: this.#cache.frameOf(map) });
   }
 
   /** For the translator: what the code around a head looks like now; undefined if the head is not there (any more). */
-  openRegion({ linear, isUser, map }: Wanted): OpenRequest | undefined {
-    const i32 = this.#i32;
-    const tableIndex = (isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2;
-    const firstPage = linear >>> 12;
-    const head = linear & 4095;
-    if (this.#modeKey !== 7 || i32[tableIndex + firstPage] !== map) {
+  openRegion(wanted: Wanted, isAlone: boolean): OpenRequest | undefined {
+    const { linear, isUser, map } = wanted;
+    if (this.#modeKey !== 7 || this.#i32[codeWord(linear >>> 12, isUser)] !== map) {
       // Another address space, perhaps: it will be asked for again.
-      this.resetCounter(map, head);
+      this.resetCounter(map, linear & 4095);
       return undefined;
     }
-    if ((i32[(map >> 2) + head] & 1) !== 0) return undefined;
-    // The code TLB alone says what may be looked at: it holds what has just been executed here.
-    const maps = new Map<number, number>();
-    const mapOf = (page: number): number => {
-      let map = maps.get(page);
-      if (map === undefined) {
-        const at = firstPage + page;
-        map = at < 0 || at >= 1 << 20 ? 0 : i32[tableIndex + at];
-        maps.set(page, map);
-      }
-      return map;
-    };
-    const frameOf = (page: number): number => this.#cache.frameOf(mapOf(page));
-    const hostPage = (page: number): number => this.#physical.entry(frameOf(page)) & ~4095;
-    const recordAt = (offset: number): number => {
-      const page = offset >> 12;
-      const ownMap = mapOf(page);
-      if (ownMap === 0) return 0;
-      const at = (ownMap >> 2) + (offset & 4095);
-      if (i32[at] === 0 && !this.#cache.decodeRun(frameOf(page), hostPage(page), ownMap, offset & 4095, this.#mode))
-        return 0;
-      const record = (i32[at] & 1) !== 0 ? i32[at + (L.MAP_ORIGINALS >> 2)] : i32[at];
-      if (this.state.u16[(record + R.RECORD_HANDLER) >> 1] !== handler.crossing) return record;
-      return mapOf(page + 1) === 0
-        ? 0
-        : this.#crossingRecord(offset, hostPage(page), hostPage(page + 1), frameOf(page + 1));
-    };
-    const hasRegion = (offset: number): boolean => {
-      const ownMap = mapOf(offset >> 12);
-      if (ownMap === 0) return false;
-      const at = offset & 4095;
-      return (i32[(ownMap >> 2) + at] & 1) !== 0 || (this.#regions?.isPending(ownMap + at) ?? false);
-    };
-    const hasLanded = (offset: number): boolean => {
-      const ownMap = mapOf(offset >> 12);
-      if (ownMap === 0) return false;
-      const at = (ownMap >> 2) + (offset & 4095);
-      if (i32[at] === 0) return false;
-      if ((i32[at] & 1) !== 0 || this.#cache.hotThreshold === 1) return true;
-      const { hotThreshold } = this.#cache;
-      const left = this.state.u16[(ownMap + L.MAP_COUNTERS + (offset & 4095) * 2) >> 1];
-      return hotThreshold - left >= Math.max(1, hotThreshold >> 4);
-    };
-    const landedNear = (offset: number, distanceBytes: number): number[] => {
-      const ownMap = mapOf(offset >> 12);
-      if (ownMap === 0) return [];
-      const page = offset & ~4095;
-      const inPage = offset & 4095;
-      const found: { offset: number; left: number }[] = [];
-      for (let at = Math.max(0, inPage - distanceBytes); at < Math.min(4096, inPage + distanceBytes); at++) {
-        const entry = i32[(ownMap >> 2) + at];
-        if (entry === 0 || !hasLanded(page + at)) continue;
-        const left = (entry & 1) !== 0 ? 0 : this.state.u16[(ownMap + L.MAP_COUNTERS + at * 2) >> 1];
-        found.push({ offset: page + at, left });
-      }
-      return found.sort((a, b) => a.left - b.left).map((one) => one.offset);
-    };
-    return { head, source: { recordAt, hasRegion, hasLanded, landedNear }, mapOf, frameOf };
+    return (this.#i32[(map >> 2) + (linear & 4095)] & 1) === 0
+      ? new CodeView(this.#viewParts, wanted, isAlone)
+      : undefined;
   }
 
   resetCounter(map: number, head: number): void {
-    this.#countDown(map, head, this.#cache.hotThreshold);
-  }
-
-  #countDown(map: number, head: number, jumps: number): void {
-    this.state.u16[(map + L.MAP_COUNTERS + head * 2) >> 1] = jumps;
-  }
-
-  /** Decodes an instruction that reaches into the next page for a region; the next frame's bytes are watched from now on. */
-  #crossingRecord(offset: number, hostPage: number, nextHostPage: number, nextFrame: number): number {
-    const bytes = this.#bytes;
-    const first = 4096 - (offset & 4095);
-    for (let n = 0; n < first; n++) bytes[n] = this.state.u8[hostPage + (offset & 4095) + n];
-    for (let n = first; n < MAX_INSTRUCTION_BYTES; n++) bytes[n] = this.state.u8[nextHostPage + n - first];
-    if (!this.#decoder.decode(bytes, 0, MAX_INSTRUCTION_BYTES, offset & 4095, this.#mode, STEP_RECORDS)) return 0;
-    this.#cache.watch(nextFrame, 0, this.#decoder.result.lengthBytes - first - 1);
-    return STEP_RECORDS;
-  }
-
-  /** Collects up to 15 bytes at EIP and decodes them into the step records, followed by a record of kind `after`. */
-  #decodeSingly(after: number): void {
-    const { state } = this;
-    if (state.eip > state.segmentLimit(L.SEG_CS)) throw generalProtection();
-    const linear = this.#linearEip();
-    const user = state.isUser;
-    const bytes = this.#bytes;
-    const offset = linear & 4095;
-    const firstPage = this.#linear.fetchPage(linear, user);
-    const limit = state.segmentLimit(L.SEG_CS);
-    const allowed =
-      limit === 0xffffffff ? MAX_INSTRUCTION_BYTES : Math.min(limit - state.eip + 1, MAX_INSTRUCTION_BYTES);
-    const first = Math.min(4096 - offset, allowed);
-    for (let n = 0; n < first; n++) bytes[n] = this.#physical.read8(firstPage * 4096 + offset + n);
-    if (!this.#decoder.decode(bytes, 0, first, offset, this.#mode, STEP_RECORDS)) {
-      // Longer than the code segment or than any instruction may be, or in two pages.
-      if (allowed <= first) throw generalProtection();
-      const next = (linear | 4095) + 1;
-      const secondPage = this.#linear.fetchPage(next >>> 0, user);
-      for (let n = first; n < allowed; n++) bytes[n] = this.#physical.read8(secondPage * 4096 + n - first);
-      if (!this.#decoder.decode(bytes, 0, allowed, offset, this.#mode, STEP_RECORDS)) throw generalProtection();
-    }
-    const { result } = this.#decoder;
-    this.#decoder.writeSpecial(STEP_RECORDS + result.records * R.RECORD_BYTES, after, offset + result.lengthBytes);
+    this.#cache.countDown(map, head, this.#cache.hotThreshold);
   }
 
   /** The instruction at EIP reaches into the next page: the core goes on with its step records. */
   #decodeCrossing(): void {
-    const linear = this.#linearEip();
-    const isUncut = this.#i32[(L.SEG_LIMIT >> 2) + L.SEG_CS] === -1;
-    if (isUncut && this.#findCrossing(linear)) {
-      this.#entry = STEP_RECORDS;
-      return;
-    }
     try {
-      this.#decodeSingly(handler.refetch);
-      if (isUncut) this.#crossings.remember(linear, this.#modeKey, this.#bytes, this.#decoder.result.lengthBytes);
+      this.#single.decodeCrossing();
       this.#entry = STEP_RECORDS;
     } catch (thrown) {
       if (!(thrown instanceof CpuFault)) throw thrown;
       this.#deliver(thrown);
     }
-  }
-
-  /** Whether the instruction is remembered, and both its pages have their maps: then they may be executed. */
-  #findCrossing(linear: number): boolean {
-    const table = (this.state.isUser ? L.TLB_CODE_USER : L.TLB_CODE_SUPERVISOR) >> 2;
-    const page = linear >>> 12;
-    const first = this.#i32[table + page];
-    const second = this.#i32[table + ((page + 1) & 0xfffff)];
-    if (first === 0 || second === 0) return false;
-    const hostPage = (map: number): number => (this.#physical.entry(this.#cache.frameOf(map)) & ~4095) >>> 0;
-    return this.#crossings.find(linear, this.#modeKey, hostPage(first), hostPage(second));
   }
 
   /** One instruction with everything that looks at instruction boundaries: breakpoints, TF, the interrupt shadow. */
@@ -881,13 +769,13 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
         !isBehindStackLoad &&
         this.#system.hasInstructionBreakpoints()
       ) {
-        const hits = this.#system.instructionHits(this.#linearEip());
+        const hits = this.#system.instructionHits(this.state.linearEip);
         if (hits !== 0) {
           this.#settle(this.#system.deliverDebugTrap(hits));
           return 1;
         }
       }
-      this.#decodeSingly(handler.stop);
+      this.#single.decode(handler.stop);
     } catch (thrown) {
       if (!(thrown instanceof CpuFault)) throw thrown;
       this.#deliver(thrown);

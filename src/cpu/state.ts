@@ -121,6 +121,10 @@ export class CpuState {
   set eip(value: number) {
     this.i32[L.EIP >> 2] = value;
   }
+  /** Linear address of the instruction at EIP. */
+  get linearEip(): number {
+    return (this.segmentBase(L.SEG_CS) + this.eip) >>> 0;
+  }
 
   /** ESP or SP according to `isBig`. */
   stackPointer(isBig: boolean): number {

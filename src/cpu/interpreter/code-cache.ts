@@ -138,6 +138,14 @@ export class CodeCache {
     return map;
   }
 
+  /** So many jumps to the instruction at an offset until its region is wanted. */
+  countDown(map: number, offset: number, jumps: number): void {
+    this.#u16[(map + L.MAP_COUNTERS + offset * 2) >> 1] = jumps;
+  }
+  jumpsLeft(map: number, offset: number): number {
+    return this.#u16[(map + L.MAP_COUNTERS + offset * 2) >> 1];
+  }
+
   /**
    * Decodes a run at `pageOffset` of a frame into its map. `hostPage` is where the frame's bytes are; `lastOffset` as for
    * `mapFor`. Answers false if the record space was exhausted and everything was dropped: look the map up again.
@@ -171,7 +179,7 @@ export class CodeCache {
         break;
       }
       this.#i32[mapIndex + offset] = record;
-      this.#u16[(map + L.MAP_COUNTERS + offset * 2) >> 1] = this.hotThreshold;
+      this.countDown(map, offset, this.hotThreshold);
       this.#markLines(gpaPage, offset, offset + result.lengthBytes - 1);
       record += result.records * R.RECORD_BYTES;
       offset += result.lengthBytes;

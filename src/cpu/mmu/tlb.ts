@@ -82,6 +82,11 @@ export interface TlbOptions {
   readonly onAddressSpace?: () => void;
 }
 
+/** Index of the word that leads from a linear page to its decode map, 0 if none. */
+export function codeWord(linearPage: number, isUser: boolean): number {
+  return ((isUser ? TLB_CODE_USER : TLB_CODE_SUPERVISOR) >> 2) + linearPage;
+}
+
 export class Tlb {
   readonly #i32: Int32Array;
   readonly #arrays = new SparseArrays(PAGES * 18);

@@ -41,9 +41,8 @@ export interface Wanted {
 }
 
 /** What the code around a head looks like now. */
-export interface OpenRequest {
+export interface OpenRequest extends CodeSource {
   readonly head: number;
-  readonly source: CodeSource;
   /** Decode map of a page relative to the head's, 0 if not known. */
   mapOf(page: number): number;
   /** Its frame, known while `mapOf` is not 0. */
@@ -52,8 +51,8 @@ export interface OpenRequest {
 
 /** What the engine does for its regions. */
 export interface RegionsOwner {
-  /** Undefined if the head is not there (any more). */
-  openRegion(wanted: Wanted): OpenRequest | undefined;
+  /** Undefined if the head is not there (any more). `isAlone`: as if there were no other regions. */
+  openRegion(wanted: Wanted, isAlone: boolean): OpenRequest | undefined;
   /** The head may be asked for again. */
   resetCounter(map: number, head: number): void;
 }
@@ -260,11 +259,9 @@ export class Regions {
         owner.resetCounter(wanted.map, wanted.linear & 4095);
         continue;
       }
-      const request = owner.openRegion(wanted);
+      const request = owner.openRegion(wanted, this.#joined.has(headOf(wanted)));
       if (request === undefined) continue;
-      const isAlone = this.#joined.has(headOf(wanted));
-      const source = isAlone ? { ...request.source, hasRegion: () => false } : request.source;
-      const shape = reader.form(request.head, source);
+      const shape = reader.form(request.head, request);
       // Decoding for it may have dropped all that was decoded, shapes included.
       if (generation !== this.#generation) return;
       if (shape === undefined) {
