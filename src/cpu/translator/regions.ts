@@ -219,10 +219,11 @@ export class Regions {
   #lookAtExits(): void {
     this.#exitTicks = 0;
     const { statistics } = this;
-    for (const region of [...this.#all]) {
+    for (const region of this.#all) {
       const { slot, wanted } = region;
       const exits = this.#i32[(L.REGION_EXITS >> 2) + slot];
       const links = this.#i32[(L.REGION_LINKS >> 2) + slot];
+      if (exits === 0 && links === 0) continue;
       this.#forgetCounts(slot);
       const head = headOf(wanted);
       const isSeparated = exits >= MAX_EXITS && !region.isSeparate;
