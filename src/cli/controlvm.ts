@@ -104,27 +104,25 @@ const verbs: Readonly<Record<string, Verb>> = {
   vrde: async (client, args, _terminal, vbox) => {
     const isOn = parseOnOff(exactly(args, 1, "vrde on|off")[0]);
     if (isOn === undefined) throw new UsageError(`Invalid argument '${args[0]}'`);
-    const listening = await changeRemoteDisplay(client, vbox, (file) => file.set(settings.vrde, isOn));
-    if (isOn && !listening) {
-      throw new CommandError(
-        "The remote display could not be started: it needs a password (controlvm VM vrdeproperty VNCPassword=TEXT) and a free port; see the VM's log",
-      );
-    }
+    const problem = await changeRemoteDisplay(client, vbox, (file) => file.set(settings.vrde, isOn));
+    if (problem !== undefined) throw new CommandError(`The remote display could not be started: ${problem}`);
   },
-  vrdeport: async (client, args, _terminal, vbox) => {
+  vrdeport: async (client, args, terminal, vbox) => {
     const [ports] = exactly(args, 1, "vrdeport PORTS");
     if (!isPortList(ports)) throw new UsageError(`Invalid argument '${ports}'`);
-    await changeRemoteDisplay(client, vbox, (file) =>
+    const problem = await changeRemoteDisplay(client, vbox, (file) =>
       setVrdeProperty(file, "TCP/Ports", ports === "default" ? "0" : ports),
     );
+    if (problem !== undefined) terminal.warn(`The remote display is not there: ${problem}`);
   },
-  vrdeproperty: async (client, args, _terminal, vbox) => {
+  vrdeproperty: async (client, args, terminal, vbox) => {
     const [property] = exactly(args, 1, "vrdeproperty NAME=VALUE");
     const equals = property.indexOf("=");
     if (equals <= 0) throw new UsageError(`Invalid argument '${property}'`);
-    await changeRemoteDisplay(client, vbox, (file) =>
+    const problem = await changeRemoteDisplay(client, vbox, (file) =>
       setVrdeProperty(file, property.slice(0, equals), property.slice(equals + 1)),
     );
+    if (problem !== undefined) terminal.warn(`The remote display is not there: ${problem}`);
   },
   setvideomodehint: async (client, args, terminal) => {
     if (args.length < 3 || args.length > 7 || args.length === 6) throw new UsageError("Incorrect number of parameters");
@@ -261,15 +259,14 @@ async function type(client: ControlClient, text: string, terminal: Terminal): Pr
   }
 }
 
-/** Stores a change of the remote display and has the VM process take it over; whether it listens now. */
+/** Stores a change of the remote display and has the VM process take it over; why it does not listen if it is to. */
 async function changeRemoteDisplay(
   client: ControlClient,
   { settingsPath }: RunningMachine,
   change: (vbox: VboxFile) => void,
-): Promise<boolean> {
+): Promise<string | undefined> {
   editVbox(settingsPath, change);
-  const { listening } = await client.request("remotedisplay", {});
-  return listening !== undefined;
+  return (await client.request("remotedisplay", {})).problem;
 }
 
 function none(args: readonly string[]): void {

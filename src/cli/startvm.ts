@@ -11,9 +11,10 @@ import { allAttachments } from "../config/storage-settings.ts";
 import { supportOf } from "../config/support.ts";
 import type { VboxFile } from "../config/vbox-file.ts";
 import { editVbox } from "../config/vbox-file.ts";
+import { remoteDisplayOf } from "../config/vrde-settings.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CommandError, errorLines, exitCodes, UsageError } from "./errors.ts";
-import { asStartError } from "./live-machine.ts";
+import { asStartError, liveStatusOf } from "./live-machine.ts";
 import { recordAbort } from "./modifyvm.ts";
 import { option, parseArguments } from "./options.ts";
 import { parseTrace } from "./trace.ts";
@@ -77,6 +78,7 @@ async function start(id: string, typed: string | undefined, trace: string, termi
     throw asStartError(error);
   }
   terminal.out(`VM "${vbox.name}" has been successfully started.\n`);
+  if (hasRemoteDisplay(vbox)) await checkRemoteDisplay(vbox, terminal);
   if (type !== "gui") return;
   const { showConsole } = await import("./console.ts");
   try {
@@ -84,6 +86,18 @@ async function start(id: string, typed: string | undefined, trace: string, termi
   } catch (error) {
     terminal.warn(`'${vbox.name}' runs, but its console cannot be opened: ${(error as Error).message}`);
   }
+}
+
+/** Whether a viewer will be looked for: one without a password has been said already. */
+function hasRemoteDisplay(vbox: VboxFile): boolean {
+  const { isOn, password } = remoteDisplayOf(vbox);
+  return isOn && password !== "";
+}
+
+/** A port that is taken, an address that is not this host's: known only now. The machine runs all the same. */
+async function checkRemoteDisplay({ name, uuid }: VboxFile, terminal: Terminal): Promise<void> {
+  const problem = (await liveStatusOf(uuid))?.remoteDisplayProblem;
+  if (problem !== undefined) terminal.warn(`'${name}': the remote display is not there: ${problem}`);
 }
 
 function refuseUnsupported(vbox: VboxFile, index: MediaIndex): void {

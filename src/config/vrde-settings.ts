@@ -39,21 +39,32 @@ export function setVrdeProperty(vbox: VboxFile, name: string, value: string): vo
   else if (property) parent.remove(property);
 }
 
-/** Whether `text` is a list of ports and ranges, or `default`. */
+/** Whether `text` is a list of ports and rising ranges, or `default`. */
 export function isPortList(text: string): boolean {
-  return /^(default|[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)$/.test(text);
+  return text === "default" || rangesOf(text) !== undefined;
 }
 
-/** `5900-5910,6000` one by one; `default`, 0 and nonsense are the default port. */
+/** `5900-5910,6000` one by one; `default` and 0 are the default port, nonsense is none. */
 export function portsOf(text: string): number[] {
-  if (!isPortList(text) || text === "default") return [DEFAULT_VRDE_PORT];
+  if (text === "default") return [DEFAULT_VRDE_PORT];
   const ports: number[] = [];
-  for (const range of text.split(",")) {
-    const [first, last = first] = range.split("-").map(Number);
-    for (let port = first; port <= Math.min(last, 65_535) && ports.length < MAX_PORTS; port++)
+  for (const [first, last] of rangesOf(text) ?? []) {
+    for (let port = first; port <= last && ports.length < MAX_PORTS; port++)
       ports.push(port === 0 ? DEFAULT_VRDE_PORT : port);
   }
-  return ports.length > 0 ? ports : [DEFAULT_VRDE_PORT];
+  return ports;
+}
+
+/** The ranges of a list, ends included; undefined if it is none. */
+function rangesOf(text: string): [first: number, last: number][] | undefined {
+  const ranges: [number, number][] = [];
+  for (const part of text.split(",")) {
+    if (!/^[0-9]{1,5}(-[0-9]{1,5})?$/.test(part)) return undefined;
+    const [first, last = first] = part.split("-").map(Number);
+    if (first > last || last > 65_535) return undefined;
+    ranges.push([first, last]);
+  }
+  return ranges;
 }
 
 export function remoteDisplayOf(vbox: VboxFile): RemoteDisplaySettings {

@@ -34,6 +34,8 @@ export interface MachineStatus {
   /** Since the process started. */
   readonly uptimeMs: number;
   readonly remoteDisplay?: RemoteDisplayStatus;
+  /** Why the remote display does not listen although it is to. */
+  readonly remoteDisplayProblem?: string;
   readonly video?: { readonly width: number; readonly height: number; readonly bitsPerPixel: number };
 }
 
@@ -82,7 +84,7 @@ export interface ControlRequests {
   /** The web console's address with its token; starts the console if need be. */
   console: { params: Nothing; result: { readonly url: string } };
   /** The settings file has changed: the remote display is to be as it says. */
-  remotedisplay: { params: Nothing; result: { readonly listening?: RemoteDisplayStatus } };
+  remotedisplay: { params: Nothing; result: { readonly listening?: RemoteDisplayStatus; readonly problem?: string } };
   statistics: { params: Nothing; result: { readonly [name: string]: unknown } };
   registers: { params: Nothing; result: { readonly text: string } };
   /** What the machine's parts count. */

@@ -2,6 +2,7 @@
  * The console of one VM process: who may look and type, and how they get here. The screen is shared; the remote display (VNC)
  * and the web console are ways to it, started when the settings or somebody ask for them.
  */
+import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { VboxFile } from "../config/vbox-file.ts";
 import { type RemoteDisplaySettings, remoteDisplayOf } from "../config/vrde-settings.ts";
@@ -33,6 +34,7 @@ export class MachineConsole {
   #web: Promise<WebConsole> | undefined;
   #settings: RemoteDisplaySettings;
   #remoteDisplay: RemoteDisplay | undefined;
+  #remoteDisplayProblem: string | undefined;
   /** Changes of the remote display, one after another. */
   #change: Promise<void> = Promise.resolve();
 
@@ -53,6 +55,11 @@ export class MachineConsole {
   /** undefined: off, or it could not be had. */
   get remoteDisplay(): RemoteDisplayStatus | undefined {
     return this.#remoteDisplay && { port: this.#remoteDisplay.port, clients: this.#remoteDisplay.clients };
+  }
+
+  /** Why the remote display does not listen although it is to. */
+  get remoteDisplayProblem(): string | undefined {
+    return this.#remoteDisplayProblem;
   }
 
   /** The settings have changed: takes them over. Viewers lose their connections if what concerns them has changed. */
@@ -101,6 +108,14 @@ export class MachineConsole {
   }
 
   async #listen(): Promise<void> {
-    if (this.#settings.isOn) this.#remoteDisplay = await RemoteDisplay.listen(this.#settings, this.viewers, this.#log);
+    this.#remoteDisplayProblem = undefined;
+    if (!this.#settings.isOn) return;
+    try {
+      this.#remoteDisplay = await RemoteDisplay.listen(this.#settings, this.viewers, this.#log);
+    } catch (error) {
+      if (!(error instanceof AnneauError)) throw error;
+      this.#remoteDisplayProblem = error.message;
+      this.#log.warn(`remote display: not started: ${error.message}`);
+    }
   }
 }

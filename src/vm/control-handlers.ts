@@ -66,6 +66,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
         pid: process.pid,
         uptimeMs: Math.round(performance.now() - startedMs),
         remoteDisplay: vm.console?.remoteDisplay,
+        remoteDisplayProblem: vm.console?.remoteDisplayProblem,
       };
       if (state !== "running" && state !== "paused" && state !== "gurumeditation") return status;
       const { widthPixels, heightPixels, bitsPerPixel } = await vm.machine.request("videoMode");
@@ -212,7 +213,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
     },
     remotedisplay: async () => {
       await vm.applyRemoteDisplay();
-      return { listening: vm.console?.remoteDisplay };
+      return { listening: vm.console?.remoteDisplay, problem: vm.console?.remoteDisplayProblem };
     },
     statistics: async () => ({
       ...(await anyMachine().request("statistics")),

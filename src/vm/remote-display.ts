@@ -4,9 +4,11 @@
  */
 import { createCipheriv, randomBytes } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
+import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { RemoteDisplaySettings } from "../config/vrde-settings.ts";
 import type { RfbConnection } from "../display/rfb/connection.ts";
+import { turnAway } from "../display/rfb/handshake.ts";
 import { RfbError } from "../display/rfb/protocol.ts";
 import { CHALLENGE_BYTES } from "../display/rfb/vnc-authentication.ts";
 import type { Viewers } from "./viewers.ts";
@@ -15,10 +17,15 @@ import type { Viewers } from "./viewers.ts";
 const MAX_CONNECTIONS = 32;
 const MAX_STRANGERS = 8;
 const HANDSHAKE_MS = 15_000;
+/** What is not read within a moment is not read at all. */
+const LAST_WORDS_MS = 2000;
+/** How many at a time are told why they are not let in; the others are not told. */
+const MAX_TURNED_AWAY = 8;
 /** After so many wrong passwords an address waits: one second, then twice as long each time. */
 const FREE_FAILURES = 3;
 const MAX_BAN_MS = 60_000;
 const MAX_ADDRESSES = 1024;
+const OCCUPIED = "Another viewer is connected";
 
 export function desEncrypt(key: Uint8Array, data: Uint8Array): Uint8Array {
   // Triple DES with the same key three times is DES, which the crypto library no longer offers under its own name.
@@ -38,6 +45,7 @@ export class RemoteDisplay {
   readonly #log: Logger;
   readonly #connections = new Map<Socket, RfbConnection>();
   readonly #failures = new Map<string, Failures>();
+  readonly #turnedAway = new Set<Socket>();
   port = 0;
 
   private constructor(server: Server, settings: RemoteDisplaySettings, viewers: Viewers, log: Logger) {
@@ -47,17 +55,12 @@ export class RemoteDisplay {
     this.#log = log;
   }
 
-  /** Listens on the first free one of the ports. A line in the log and undefined if it cannot. */
-  static async listen(
-    settings: RemoteDisplaySettings,
-    viewers: Viewers,
-    log: Logger,
-  ): Promise<RemoteDisplay | undefined> {
+  /** Listens on the first free one of the ports. Throws an AnneauError that says why if it cannot. */
+  static async listen(settings: RemoteDisplaySettings, viewers: Viewers, log: Logger): Promise<RemoteDisplay> {
     const { address, ports, password } = settings;
-    if (password === "") {
-      log.warn("remote display: not started, as it has no password (modifyvm --vrde-property VNCPassword=TEXT)");
-      return undefined;
-    }
+    if (password === "") throw new AnneauError("it needs a password (modifyvm --vrde-property VNCPassword=TEXT)");
+    if (ports.length === 0) throw new AnneauError("what its ports are set to is no list of ports");
+    let problem = "";
     for (const port of ports) {
       const server = createServer({ noDelay: true });
       const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
@@ -69,11 +72,10 @@ export class RemoteDisplay {
         display.#serve();
         return display;
       }
-      if (error.code === "EADDRINUSE" && port !== ports.at(-1)) continue;
-      log.error(`remote display: cannot listen on ${address} port ${port} (${error.code})`);
-      return undefined;
+      problem = `it cannot listen on ${address} port ${port} (${error.code})`;
+      if (error.code !== "EADDRINUSE") break;
     }
-    return undefined;
+    throw new AnneauError(problem);
   }
 
   get clients(): number {
@@ -88,7 +90,7 @@ export class RemoteDisplay {
       this.#server.close(() => resolve());
       // A client that does not hang up.
       setTimeout(() => {
-        for (const socket of this.#connections.keys()) socket.destroy();
+        for (const socket of [...this.#connections.keys(), ...this.#turnedAway]) socket.destroy();
         resolve();
       }, 300).unref();
     });
@@ -107,15 +109,25 @@ export class RemoteDisplay {
     const strangers = this.#connections.size - this.clients;
     const isBanned = (this.#failures.get(from)?.untilMs ?? 0) > performance.now();
     socket.on("error", () => {});
-    if (isBanned || this.#connections.size >= MAX_CONNECTIONS || strangers >= MAX_STRANGERS) {
-      socket.destroy();
+    if (isBanned) {
+      this.#turnAway(socket, "Too many wrong passwords: try again later");
+      return;
+    }
+    if (this.#connections.size >= MAX_CONNECTIONS || strangers >= MAX_STRANGERS) {
+      this.#turnAway(socket, "Too many connections");
       return;
     }
     const timer = setTimeout(() => connection.close("no handshake"), HANDSHAKE_MS);
     const { password } = this.#settings;
     let wasReady = false;
     const connection: RfbConnection = this.#viewers.connect({
-      security: { kind: "vnc", password, challenge: randomBytes(CHALLENGE_BYTES), encrypt: desEncrypt },
+      security: {
+        kind: "vnc",
+        password,
+        challenge: randomBytes(CHALLENGE_BYTES),
+        encrypt: desEncrypt,
+        refusal: () => (this.clients > 0 && !this.#mayJoin ? OCCUPIED : undefined),
+      },
       transport: {
         send: (bytes) => void socket.write(bytes),
         get unsentBytes() {
@@ -123,8 +135,7 @@ export class RemoteDisplay {
         },
         close: () => {
           socket.end();
-          // What is not read within a moment is not read at all.
-          setTimeout(() => socket.destroy(), 2000).unref();
+          setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
         },
       },
       onReady: () => {
@@ -151,11 +162,30 @@ export class RemoteDisplay {
     });
   }
 
+  /** Tells why, and hangs up. */
+  #turnAway(socket: Socket, reason: string): void {
+    if (this.#turnedAway.size >= MAX_TURNED_AWAY) {
+      socket.destroy();
+      return;
+    }
+    this.#turnedAway.add(socket);
+    socket.on("close", () => this.#turnedAway.delete(socket));
+    // A socket that is closed with unread bytes takes back what it has sent.
+    socket.resume();
+    socket.end(turnAway(reason));
+    setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+  }
+
+  get #mayJoin(): boolean {
+    return this.#settings.allowsSeveral || this.#settings.replacesOld;
+  }
+
   /** One viewer at a time unless there may be several: the new one is refused, or takes the place of the old one. */
   #admit(newcomer: RfbConnection): void {
     const others = [...this.#connections.values()].filter((one) => one !== newcomer && one.isReady);
     if (others.length === 0 || this.#settings.allowsSeveral) return;
-    if (!this.#settings.replacesOld) throw new RfbError("another viewer is connected");
+    // Two that gave the password at the same moment.
+    if (!this.#mayJoin) throw new RfbError(OCCUPIED);
     for (const other of others) other.close("another viewer took over");
   }
 

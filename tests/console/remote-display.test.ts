@@ -1,6 +1,7 @@
 /** The remote display as viewers have it: VNC on a TCP port of a VM's process. */
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import type { RfbTestClient } from "../../src/display/rfb/testing.ts";
 import { vncResponse } from "../../src/display/rfb/vnc-authentication.ts";
@@ -87,14 +88,21 @@ test("a wrong password gets nothing, again and again, and the machine does not n
   const looks = async () => (await control.request("statistics", {})).looks;
   const before = await looks();
   let refused = 0;
+  const reasons = new Set<string>();
   for (let i = 0; i < 12; i++) {
     const { client, socket } = await viewer(port);
-    await client.handshake((challenge) => vncResponse("falsch", challenge, desEncrypt)).catch(() => refused++);
+    await client
+      .handshake((challenge) => vncResponse("falsch", challenge, desEncrypt))
+      .catch((error: Error) => {
+        refused++;
+        reasons.add(error.message);
+      });
     expect(client.bytesReceived).toBeLessThan(70);
     expect(client.width).toBe(0);
     socket.destroy();
   }
   expect(refused).toBe(12);
+  expect([...reasons]).toEqual(["Wrong password", "Too many wrong passwords: try again later"]);
   expect(await looks()).toBe(before);
   // The right one waits with the others from the same address, and then gets in.
   await until("the end of the wait", async () => {
@@ -113,7 +121,7 @@ test("one viewer at a time: the second is refused, or takes over", async () => {
   const first = await viewer(port);
   await first.client.handshake(answer);
   const second = await viewer(port);
-  await expect(second.client.handshake(answer)).rejects.toThrow(/ended/);
+  await expect(second.client.handshake(answer)).rejects.toThrow("Another viewer is connected");
   await first.client.refresh();
   guest.box.ok("controlvm", guest.name, "poweroff");
   guest.box.ok("modifyvm", guest.name, "--vrdereusecon", "on");
@@ -143,6 +151,25 @@ test("controlvm switches it off and on, and gives it another port and password",
   const refused = box.anneau("controlvm", name, "vrde", "on");
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain("needs a password");
+});
+
+test("a port that is taken, and one that is none, is said at start and at every change", async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void taken.close());
+  const { port: takenPort } = taken.address() as { port: number };
+  const guest = new ConsoleGuest();
+  const { box, name } = guest;
+  box.ok("modifyvm", name, "--vrde", "on", "--vrdeproperty", "VNCPassword=geheim", "--vrdeport", String(takenPort));
+  for (const ports of ["99999", "5910-5900", "5900-", "5900,abc", ""])
+    expect(box.anneau("modifyvm", name, "--vrdeport", ports).code).not.toBe(0);
+  expect(guest.start()).toContain(`cannot listen on 127.0.0.1 port ${takenPort} (EADDRINUSE)`);
+  expect(box.anneau("controlvm", name, "vrdeproperty", "VNCPassword=neu").stderr).toContain("EADDRINUSE");
+  expect(box.anneau("controlvm", name, "vrdeport", "80-70").code).not.toBe(0);
+  expect(box.anneau("controlvm", name, "vrde", "on")).toMatchObject({ code: 1 });
+  const free = await freePort();
+  box.ok("controlvm", name, "vrdeport", `${takenPort},${free}`);
+  expect(box.info(name).get("vrdeport")).toBe(String(free));
 });
 
 test("without a password nothing listens, and the start says why", async () => {

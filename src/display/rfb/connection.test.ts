@@ -408,6 +408,16 @@ describe("authentication", () => {
     expect(client.bytesReceived).toBeLessThan(70);
   });
 
+  test("the right one, when nobody may come in now, is told why", async () => {
+    const bench = new Bench();
+    const refusal = () => "Another viewer is connected";
+    const { client, connection } = bench.connect({ security: { ...security, refusal } });
+    await expect(client.handshake((given) => vncResponse("geheim", given, encrypt))).rejects.toThrow(refusal());
+    expect(connection.hasFailedAuthentication).toBe(false);
+    expect(connection.isClosed).toBe(true);
+    expect(bench.source.looks).toBe(0);
+  });
+
   test("asking for no security where a password is set ends the connection", () => {
     const bench = new Bench();
     const { connection } = bench.connect({ security });

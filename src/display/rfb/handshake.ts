@@ -15,9 +15,21 @@ export type RfbSecurity =
       /** 16 bytes that nobody can foresee. */
       readonly challenge: Uint8Array;
       readonly encrypt: DesEncrypt;
+      /** Why somebody who knows the password is not let in now; undefined: welcome. */
+      readonly refusal?: () => string | undefined;
     };
 
 const VERSION_BYTES = 12;
+const GREETING = "RFB 003.008\n";
+
+/** All that a server says to a client that it will not hear: the version, no security type, and why. */
+export function turnAway(reason: string): Uint8Array {
+  const out = new ByteWriter();
+  out.put(new TextEncoder().encode(GREETING));
+  out.u8(0);
+  out.text(reason);
+  return out.bytes;
+}
 
 type Step = "version" | "security" | "response" | "init" | "done";
 
@@ -35,7 +47,7 @@ export class Handshake {
   constructor(security: RfbSecurity, send: (bytes: Uint8Array) => void) {
     this.#security = security;
     this.#send = send;
-    send(new TextEncoder().encode("RFB 003.008\n"));
+    send(new TextEncoder().encode(GREETING));
   }
 
   /** Takes what it needs of `input`; true when the handshake is over. Throws RfbError when the connection must end. */
@@ -106,11 +118,16 @@ export class Handshake {
 
   #checkResponse(response: Uint8Array): void {
     if (this.#security.kind !== "vnc") return;
-    const { password, challenge, encrypt } = this.#security;
+    const { password, challenge, encrypt, refusal } = this.#security;
     if (!isEqualInConstantTime(response, vncResponse(password, challenge, encrypt))) {
       this.hasFailed = true;
       this.#sendResult(1, "Wrong password");
       throw new RfbError("wrong password");
+    }
+    const reason = refusal?.();
+    if (reason !== undefined) {
+      this.#sendResult(1, reason);
+      throw new RfbError(reason);
     }
     this.#sendResult(0);
     this.#step = "init";
