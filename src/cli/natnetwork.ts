@@ -2,6 +2,7 @@
 
 import {
   addNatNetwork,
+  defaultPrefix6,
   forwardingOf,
   natNetworkElement,
   parseNetworkRule,
@@ -13,6 +14,7 @@ import { ensure } from "../config/settings-file.ts";
 import type { XmlElement } from "../config/xml.ts";
 import { natNetworkFamily, requestService } from "../control/network-switch.ts";
 import { natAddresses } from "../net/address.ts";
+import { parsePrefix6 } from "../net/ipv6/address.ts";
 import { type Command, noneLeft, type Terminal } from "./command.ts";
 import { CommandError, UsageError } from "./errors.ts";
 import { natNetworks } from "./host-lists.ts";
@@ -35,13 +37,9 @@ const options = [
   option("disable d", "switch"),
 ];
 
-type Change = (network: XmlElement, values: readonly string[], terminal: Terminal) => void;
+type Change = (network: XmlElement, values: readonly string[]) => void;
 
-const notCarriedOut = (what: string): Change => {
-  return (_network, _values, terminal) => terminal.warn(`${what} of NAT networks is stored and not carried out`);
-};
-
-/** What each option does to a network; some say that they are stored only. */
+/** What each option does to a network. */
 const changes: Readonly<Record<string, Change>> = {
   network: (network, [cidr]) => {
     if (natAddresses(cidr, 1) === undefined)
@@ -53,16 +51,19 @@ const changes: Readonly<Record<string, Change>> = {
     network.set("network", cidr);
   },
   dhcp: (network, [value]) => network.set("needDhcp", String(isOn(value))),
-  ipv6: (network, values, terminal) => {
-    network.set("ipv6", String(isOn(values[0])));
-    if (isOn(values[0])) notCarriedOut("IPv6")(network, values, terminal);
-  },
+  ipv6: (network, [value]) => network.set("ipv6", String(isOn(value))),
   "ipv6-default": (network, [value]) => network.set("advertiseDefaultIPv6Route", String(isOn(value))),
-  "ipv6-prefix": (network, [prefix]) => network.set("ipv6prefix", prefix),
-  "loopback-4": (network, values) => changeLoopback(network, values),
-  "loopback-6": () => {
-    throw new CommandError("Loopback mappings of IPv6 are not available");
+  "ipv6-prefix": (network, [prefix]) => {
+    if (prefix !== "" && parsePrefix6(prefix) === undefined)
+      throw new ResultError(
+        "E_INVALIDARG",
+        "NATNetworkWrap",
+        `'${prefix}' is not a prefix for NAT (unicast, of 64 bits: fd17:625c:f037:2::/64)`,
+      );
+    network.set("ipv6prefix", prefix);
   },
+  "loopback-4": (network, values) => changeLoopback(network, values),
+  "loopback-6": (network, values) => changeLoopback6(network, values),
   "port-forward-4": (network, values) => changeForwarding(network, values),
   "port-forward-6": () => {
     throw new CommandError("Port forwarding over IPv6 is not available");
@@ -89,6 +90,16 @@ function changeLoopback(network: XmlElement, [text, toDelete]: readonly string[]
   const isFree = host === 2 || (host >= 5 && host <= 14);
   if (!isFree) throw new UsageError(`Invalid argument format for option '--loopback-4': '${text}'`);
   (present ?? mappings.add("Loopback4")).set("address", "127.0.0.1").set("offset", String(host));
+}
+
+/** `N`: the prefix's address N is the host's ::1. `delete` or, as VirtualBox has it, -1: none is. */
+function changeLoopback6(network: XmlElement, [text, toDelete]: readonly string[]): void {
+  const host = toDelete !== undefined || text === "-1" ? 0 : /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  // 1 and 3 are taken: router, name server.
+  const isFree = host === 0 || host === 2 || (host >= 4 && host <= 65_535);
+  if (!isFree || (host === 0 && text === "0"))
+    throw new UsageError(`Invalid argument format for option '--loopback-6': '${text}'`);
+  network.set("loopback6", host === 0 ? undefined : String(host));
 }
 
 function changeForwarding(network: XmlElement, [text, toDelete]: readonly string[]): void {
@@ -125,8 +136,11 @@ function changeForwarding(network: XmlElement, [text, toDelete]: readonly string
     .set("guestport", String(wanted.guestPort));
 }
 
-function apply(network: XmlElement, parsed: ParsedArguments, terminal: Terminal): void {
-  for (const { name, values } of parsed.options) if (name !== "netname") changes[name](network, values, terminal);
+function apply(network: XmlElement, parsed: ParsedArguments): void {
+  for (const { name, values } of parsed.options) if (name !== "netname") changes[name](network, values);
+  // As VirtualBox: a network that has IPv6 has a prefix.
+  if (isOn(network.get("ipv6") ?? "") && !network.get("ipv6prefix"))
+    network.set("ipv6prefix", defaultPrefix6(network.get("network") ?? ""));
 }
 
 function nameIn(parsed: ParsedArguments): string {
@@ -141,19 +155,19 @@ function existing(find: XmlElement | undefined): XmlElement {
   return find;
 }
 
-function add(parsed: ParsedArguments, terminal: Terminal): void {
+function add(parsed: ParsedArguments): void {
   const name = nameIn(parsed);
   const cidr = parsed.text("network");
   if (!cidr) throw new UsageError("Missing --network parameter");
   editRegistry((registry) => {
     if (natNetworkElement(registry, name) !== undefined) throw new CommandError("NATNetwork server already exists");
-    apply(addNatNetwork(registry, name, cidr), parsed, terminal);
+    apply(addNatNetwork(registry, name, cidr), parsed);
   });
 }
 
-function modify(parsed: ParsedArguments, terminal: Terminal): void {
+function modify(parsed: ParsedArguments): void {
   const name = nameIn(parsed);
-  editRegistry((registry) => apply(existing(natNetworkElement(registry, name)), parsed, terminal));
+  editRegistry((registry) => apply(existing(natNetworkElement(registry, name)), parsed));
 }
 
 async function remove(parsed: ParsedArguments): Promise<void> {
@@ -184,8 +198,8 @@ function list(parsed: ParsedArguments, terminal: Terminal): void {
 
 export const command: Command = {
   usage: [
-    "add --netname NAME --network A.B.C.D/N [--dhcp on|off] [--enable|--disable] [--loopback-4 127.0.0.1=N] [--port-forward-4 RULE]",
-    "modify --netname NAME [--network A.B.C.D/N] [--dhcp on|off] [--enable|--disable] [--loopback-4 …] [--port-forward-4 RULE|delete NAME]",
+    "add --netname NAME --network A.B.C.D/N [--dhcp on|off] [--ipv6 on|off] [--ipv6-prefix P::/64] [--ipv6-default on|off] [--enable|--disable] [--loopback-4 127.0.0.1=N] [--loopback-6 N] [--port-forward-4 RULE]",
+    "modify --netname NAME [--network A.B.C.D/N] [--dhcp on|off] [--ipv6 …] [--enable|--disable] [--loopback-4 …] [--loopback-6 …] [--port-forward-4 RULE|delete NAME]",
     "remove --netname NAME",
     "start --netname NAME",
     "stop --netname NAME",
@@ -199,10 +213,10 @@ export const command: Command = {
     const parsed = parseArguments(rest, options);
     switch (verb) {
       case "add":
-        add(parsed, terminal);
+        add(parsed);
         return undefined;
       case "modify":
-        modify(parsed, terminal);
+        modify(parsed);
         return undefined;
       case "remove":
         await remove(parsed);

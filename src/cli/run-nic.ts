@@ -1,6 +1,7 @@
 /**
  * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME|natnetwork:NAME`,
- * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
+ * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `ipv6` (NAT has IPv6,
+ * fd17:625c:f037:N::/64, the host's ::1 at ::2 with `host-loopback`), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
  * (from 127.0.0.1 unless said otherwise), `tftp=FOLDER` (what NAT's TFTP server serves), `boot=FILE` (what DHCP names to boot), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
  * milliseconds each way).
  */
@@ -10,9 +11,14 @@ import type { NicDescription } from "../config/machine-spec.ts";
 import { newMacAddress, parseForwarding } from "../config/network-settings.ts";
 import type { NicAttachment } from "../config/nic-attachments.ts";
 import { parseWireFaults, type WireFaults } from "../config/wire-faults.ts";
-import { defaultNatConfig, type ForwardingRule } from "../net/nat-config.ts";
+import { parseIpv4 } from "../net/address.ts";
+import { prefixFor } from "../net/ipv6/address.ts";
+import { defaultNatConfig, type ForwardingRule, type NatConfig } from "../net/nat-config.ts";
 import { type NicSpec, nicModels } from "../spec/machine-spec.ts";
 import { UsageError } from "./errors.ts";
+
+/** As in IPv4. */
+const LOOPBACK_HOST = 2;
 
 export interface RunNic {
   readonly spec: NicSpec;
@@ -29,6 +35,7 @@ export function parseRunNic(text: string, slot: number): RunNic {
   let macAddress = newMacAddress();
   let cableConnected = true;
   let localhostReachable = false;
+  let hasIpv6 = false;
   let traceFile: string | undefined;
   let tftpFolder = `${configurationFolder()}/TFTP`;
   let bootFile = "";
@@ -51,6 +58,9 @@ export function parseRunNic(text: string, slot: number): RunNic {
         break;
       case "host-loopback":
         localhostReachable = true;
+        break;
+      case "ipv6":
+        hasIpv6 = true;
         break;
       case "forward": {
         const parts = value.split(":");
@@ -80,7 +90,15 @@ export function parseRunNic(text: string, slot: number): RunNic {
         throw bad(`there is no '${name}'`);
     }
   }
-  const nat = { ...defaultNatConfig, network: `10.0.${slot + 2}.0/24`, localhostReachable, forwarding, bootFile };
+  const network = `10.0.${slot + 2}.0`;
+  const ipv6 = hasIpv6
+    ? {
+        prefix: prefixFor(parseIpv4(network)!),
+        isDefaultRouter: true,
+        loopbackHost: localhostReachable ? LOOPBACK_HOST : 0,
+      }
+    : undefined;
+  const nat = { ...defaultNatConfig, network: `${network}/24`, localhostReachable, forwarding, bootFile, ipv6 };
   const attachment = attachmentNamed(net, nat, tftpFolder);
   if (attachment === undefined) throw bad("net is nat, null, intnet:NAME or natnetwork:NAME");
   return {
@@ -89,7 +107,7 @@ export function parseRunNic(text: string, slot: number): RunNic {
   };
 }
 
-function attachmentNamed(net: string, nat: typeof defaultNatConfig, tftpFolder: string): NicAttachment | undefined {
+function attachmentNamed(net: string, nat: NatConfig, tftpFolder: string): NicAttachment | undefined {
   if (net === "nat") return { kind: "nat", nat, bindAddress: "", tftpFolder };
   if (net === "null") return { kind: "null" };
   const shared = /^natnetwork:(.+)$/.exec(net)?.[1];

@@ -1,5 +1,6 @@
 /** NAT networks that VMs share, as the registry keeps them (VirtualBox.xml, NetserviceRegistry/NATNetworks). */
-import { parseIpv4 } from "../net/address.ts";
+import { natAddresses, parseIpv4 } from "../net/address.ts";
+import { type Ipv6Config, prefixFor } from "../net/ipv6/address.ts";
 import { defaultNatConfig, type ForwardingRule, type NatConfig } from "../net/nat-config.ts";
 import { forwardingIn } from "./network-settings.ts";
 import { loadRegistry, type Registry } from "./registry.ts";
@@ -56,6 +57,27 @@ export function loopbackHostOf(network: XmlElement): number | undefined {
   return mapping === undefined ? undefined : Number(mapping.get("offset"));
 }
 
+/** Host number of the address that stands for the host's ::1; 0: none, as VirtualBox writes it. */
+export function loopback6HostOf(network: XmlElement): number {
+  return Number(network.get("loopback6") ?? "0") || 0;
+}
+
+/** undefined: off. */
+function ipv6Of(network: XmlElement): Ipv6Config | undefined {
+  if (!isTrue(network.get("ipv6"))) return undefined;
+  return {
+    prefix: network.get("ipv6prefix") || defaultPrefix6(network.get("network") ?? ""),
+    isDefaultRouter: isTrue(network.get("advertiseDefaultIPv6Route")),
+    loopbackHost: loopback6HostOf(network),
+  };
+}
+
+/** VirtualBox's prefix for a network where none is named; empty for what is no network. */
+export function defaultPrefix6(cidr: string): string {
+  const addresses = natAddresses(cidr, ROUTER_HOST);
+  return addresses === undefined ? "" : prefixFor(addresses.network);
+}
+
 /** The network of that name as it is now; undefined: there is none. */
 export function findNatNetwork(name: string): NatNetworkSettings | undefined {
   const element = natNetworkElement(loadRegistry(), name);
@@ -72,6 +94,7 @@ export function findNatNetwork(name: string): NatNetworkSettings | undefined {
       localhostReachable: loopbackHost !== undefined,
       dhcp: isTrue(element.get("needDhcp")),
       forwarding: forwardingOf(element),
+      ipv6: ipv6Of(element),
     },
   };
 }
@@ -103,6 +126,7 @@ export function ruleLines(network: XmlElement): string {
   );
   return (
     (rules.length > 0 ? `Port-forwarding (ipv4)\n${rules.join("")}` : "") +
-    (loopbacks.length > 0 ? `loopback mappings (ipv4)\n${loopbacks.join("")}` : "")
+    (loopbacks.length > 0 ? `loopback mappings (ipv4)\n${loopbacks.join("")}` : "") +
+    (loopback6HostOf(network) > 0 ? `loopback mappings (ipv6)\n        ::1=${loopback6HostOf(network)}\n` : "")
   );
 }

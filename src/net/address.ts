@@ -1,4 +1,28 @@
-/** IPv4 addresses as signed 32-bit numbers (see bytes.ts), and what is special about some of them. */
+/**
+ * IPv4 addresses as signed 32-bit numbers (see bytes.ts), and what is special about some of them. Where both families go the same
+ * way, an address is an `IpAddress`: its type is its family.
+ */
+import type { Ipv6Address } from "./ipv6/address.ts";
+
+export type IpAddress = number | Ipv6Address;
+
+export function sameAddress(a: IpAddress, b: IpAddress): boolean {
+  return a === b || (typeof a !== "number" && typeof b !== "number" && a.equals(b));
+}
+
+export function formatAddress(address: IpAddress): string {
+  return typeof address === "number" ? formatIpv4(address) : address.text;
+}
+
+/** A key for maps. */
+export function addressKey(address: IpAddress): number | string {
+  return typeof address === "number" ? address : address.text;
+}
+
+/** Length of the header that packets of the address's family have, without options. */
+export function ipHeaderBytes(address: IpAddress): number {
+  return typeof address === "number" ? 20 : 40;
+}
 
 /** `a.b.c.d` in decimal, else undefined. */
 export function parseIpv4(text: string): number | undefined {

@@ -2,6 +2,7 @@
  * Big-endian numbers in packets, and the Internet checksum (RFC 1071). 32-bit values are signed, as bit operations give
  * them: sequence numbers and addresses are compared by difference or for equality, and small integers stay unboxed.
  */
+import type { IpAddress } from "./address.ts";
 
 export function get16(bytes: Uint8Array, at: number): number {
   return (bytes[at] << 8) | bytes[at + 1];
@@ -50,7 +51,11 @@ export function foldSum(sum: number): number {
   return ~folded & 0xffff;
 }
 
-/** Sum of the pseudo header of TCP and UDP over IPv4. */
-export function pseudoHeaderSum(source: number, destination: number, protocol: number, length: number): number {
-  return (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol + length;
+/** Sum of the pseudo header of TCP and UDP over IPv4 and IPv6, and of ICMPv6: the same numbers in different places. */
+export function pseudoHeaderSum(source: IpAddress, destination: IpAddress, protocol: number, length: number): number {
+  return addressSum(source) + addressSum(destination) + protocol + length;
+}
+
+function addressSum(address: IpAddress): number {
+  return typeof address === "number" ? (address >>> 16) + (address & 0xffff) : address.sum;
 }

@@ -1,8 +1,26 @@
 /**
- * Puts fragments of the guest's datagrams together (RFC 791), in bounded memory. Fragments that overlap are never sent by
+ * Puts fragments of the guest's datagrams together (RFC 791, RFC 8200), in bounded memory. Fragments that overlap are never sent by
  * honest stacks; a datagram with such fragments is thrown away whole (as RFC 5722 demands for IPv6).
  */
-import type { Ipv4Header } from "./ipv4.ts";
+
+/** What a fragment's headers say. */
+export interface FragmentHeader {
+  /** The same for all fragments of a datagram, and for those only. */
+  readonly fragmentKey: string;
+  /** Length of this fragment's payload. */
+  readonly fragmentBytes: number;
+  /** Where it lies in the whole datagram. */
+  readonly fragmentOffset: number;
+  readonly hasMoreFragments: boolean;
+  /** What the datagram is, by this fragment. */
+  readonly fragmentProtocol: number;
+}
+
+export interface Reassembled {
+  readonly bytes: Uint8Array;
+  /** By the first of its fragments, which is the one that counts (RFC 8200, 4.5). */
+  readonly protocol: number;
+}
 
 const MAX_DATAGRAMS = 16;
 const MAX_PIECES = 256;
@@ -23,6 +41,7 @@ interface Datagram {
   receivedBytes: number;
   /** Length of the whole payload, known with the last fragment. */
   totalBytes: number | undefined;
+  protocol: number;
   isBad: boolean;
 }
 
@@ -35,8 +54,8 @@ export class Reassembler {
   }
 
   /** Takes a fragment whose payload lies at `at`; returns the whole payload when it is complete. */
-  take(header: Ipv4Header, bytes: Uint8Array, at: number, nowMs: number): Uint8Array | undefined {
-    const length = header.totalBytes - header.headerBytes;
+  take(header: FragmentHeader, bytes: Uint8Array, at: number, nowMs: number): Reassembled | undefined {
+    const length = header.fragmentBytes;
     const start = header.fragmentOffset;
     const end = start + length;
     if (length === 0 || end > MAX_BYTES || (header.hasMoreFragments && length % 8 !== 0)) return undefined;
@@ -59,6 +78,7 @@ export class Reassembler {
       return undefined;
     }
     if (!header.hasMoreFragments) datagram.totalBytes = end;
+    if (start === 0) datagram.protocol = header.fragmentProtocol;
     if (datagram.bytes.length < end) {
       const larger = new Uint8Array(Math.min(MAX_BYTES, Math.max(end, 2 * datagram.bytes.length)));
       larger.set(datagram.bytes);
@@ -69,11 +89,11 @@ export class Reassembler {
     datagram.receivedBytes += length;
     if (datagram.receivedBytes !== datagram.totalBytes) return undefined;
     this.#datagrams.delete(datagram.key);
-    return datagram.bytes.subarray(0, datagram.totalBytes);
+    return { bytes: datagram.bytes.subarray(0, datagram.totalBytes), protocol: datagram.protocol };
   }
 
-  #datagram(header: Ipv4Header, nowMs: number): Datagram {
-    const key = `${header.source},${header.destination},${header.identification},${header.protocol}`;
+  #datagram(header: FragmentHeader, nowMs: number): Datagram {
+    const key = header.fragmentKey;
     const present = this.#datagrams.get(key);
     if (present !== undefined && nowMs - present.bornMs < LIFETIME_MS) return present;
     this.#datagrams.delete(key);
@@ -89,6 +109,7 @@ export class Reassembler {
       pieces: [],
       receivedBytes: 0,
       totalBytes: undefined,
+      protocol: header.fragmentProtocol,
       isBad: false,
     };
     this.#datagrams.set(key, made);

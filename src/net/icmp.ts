@@ -17,15 +17,34 @@ const ERRORS_PER_SECOND = 100;
 /** Of the packet that caused an error: its header and so much more. */
 const QUOTED_BYTES = 8;
 
-export class Icmp {
-  readonly #link: GuestLink;
+/** How many errors may be sent. */
+export class ErrorRate {
   readonly #nowMs: () => number;
   #secondMs = Number.NEGATIVE_INFINITY;
   #errors = 0;
 
-  constructor(link: GuestLink, nowMs: () => number) {
-    this.#link = link;
+  constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+  }
+
+  /** Counts one more; false: it is one too many. */
+  take(): boolean {
+    const nowMs = this.#nowMs();
+    if (nowMs - this.#secondMs >= 1000) {
+      this.#secondMs = nowMs;
+      this.#errors = 0;
+    }
+    return ++this.#errors <= ERRORS_PER_SECOND;
+  }
+}
+
+export class Icmp {
+  readonly #link: GuestLink;
+  readonly #rate: ErrorRate;
+
+  constructor(link: GuestLink, rate: ErrorRate) {
+    this.#link = link;
+    this.#rate = rate;
   }
 
   /** Answers an echo request to one of our addresses: `length` bytes at `at`. */
@@ -43,12 +62,7 @@ export class Icmp {
    * about ICMP errors, fragments but the first, and groups (RFC 1122, 3.2.2): the caller sees to that by `mayAnswer`.
    */
   sendError(type: number, code: number, packet: Uint8Array, at: number, headerBytes: number, available: number): void {
-    const nowMs = this.#nowMs();
-    if (nowMs - this.#secondMs >= 1000) {
-      this.#secondMs = nowMs;
-      this.#errors = 0;
-    }
-    if (++this.#errors > ERRORS_PER_SECOND) return;
+    if (!this.#rate.take()) return;
     const quoted = Math.min(headerBytes + QUOTED_BYTES, available);
     const message = new Uint8Array(8 + quoted);
     message[0] = type;

@@ -1,5 +1,6 @@
 /** IPv4 headers (RFC 791). */
 import { addToSum, foldSum, get16, get32 } from "./bytes.ts";
+import type { FragmentHeader } from "./fragments.ts";
 
 export const IPV4_HEADER_BYTES = 20;
 export const PROTOCOL_ICMP = 1;
@@ -13,7 +14,7 @@ const OPTION_LSRR = 131;
 const OPTION_SSRR = 137;
 
 /** A parsed header; one object is used again and again. */
-export class Ipv4Header {
+export class Ipv4Header implements FragmentHeader {
   headerBytes = 0;
   totalBytes = 0;
   identification = 0;
@@ -44,6 +45,18 @@ export class Ipv4Header {
     return (
       this.headerBytes === IPV4_HEADER_BYTES || !hasSourceRoute(bytes, at + IPV4_HEADER_BYTES, at + this.headerBytes)
     );
+  }
+
+  // --- as a fragment ---
+
+  get fragmentKey(): string {
+    return `${this.source},${this.destination},${this.identification},${this.protocol}`;
+  }
+  get fragmentBytes(): number {
+    return this.totalBytes - this.headerBytes;
+  }
+  get fragmentProtocol(): number {
+    return this.protocol;
   }
 
   get isFragment(): boolean {

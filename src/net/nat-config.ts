@@ -1,4 +1,5 @@
 /** How one NAT network is set up; filled from a VM's settings. */
+import type { Ipv6Config } from "./ipv6/address.ts";
 
 export interface ForwardingRule {
   readonly name: string;
@@ -37,6 +38,8 @@ export interface NatConfig {
   /** The loopback address (.2) is the host's 127.0.0.1. */
   readonly localhostReachable: boolean;
   readonly forwarding: readonly ForwardingRule[];
+  /** undefined: none. */
+  readonly ipv6: Ipv6Config | undefined;
 }
 
 export const defaultNatConfig: NatConfig = {
@@ -54,6 +57,7 @@ export const defaultNatConfig: NatConfig = {
   bootFile: "",
   localhostReachable: false,
   forwarding: [],
+  ipv6: undefined,
 };
 
 /** Bounds on what one NAT network holds, whatever its guest does. */

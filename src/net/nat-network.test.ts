@@ -1,6 +1,6 @@
 /** Everything but TCP, DHCP, DNS and TFTP: Ethernet, ARP, IPv4 with fragments, ICMP, UDP, forwarding. */
 import { expect, test } from "vitest";
-import { everybody, gatewayMac, guestMac, ip, pattern, TestGuest } from "./testing/guest.ts";
+import { everybody, gatewayMac, guestMac, ip, pattern, type TestAddress, TestGuest } from "./testing/guest.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -197,7 +197,7 @@ test("a forwarded port leads to the guest that has the lease, with the peer's ow
     guestIp: "",
     guestPort: 80,
   });
-  const peers: number[] = [];
+  const peers: TestAddress[] = [];
   guest.accepts.set(80, (connection) => {
     peers.push(connection.remote);
     connection.write(bytes("welcome"));

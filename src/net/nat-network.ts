@@ -1,7 +1,7 @@
 /**
  * A NAT network: the guest on one side as Ethernet frames, the host's sockets on the other. Router, name server and TFTP server
  * at .2, .3 and .4 as VirtualBox has them; TCP terminated and dialled again, UDP by flow, ICMP as far as sockets go.
- * IPv4 only: IPv6 frames are counted and dropped. docs/network.md says what is modelled and what is not.
+ * IPv6 beside it where it is switched on (ipv6/router.ts), else its frames are counted and dropped. docs/network.md says what is modelled and what is not.
  *
  * One thread: `receiveFrame`, `resume` and the host's events come from the same event loop. What the guest sends is hostile.
  */
@@ -9,12 +9,14 @@
 import { AnneauError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import {
-  formatIpv4,
+  formatAddress,
+  type IpAddress,
   isForeignUnicast,
   LIMITED_BROADCAST,
   LOOPBACK,
   type NatAddresses,
   natAddresses,
+  sameAddress,
 } from "./address.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { addToSum, foldSum, get16, put16, put32 } from "./bytes.ts";
@@ -28,6 +30,7 @@ import type { FrameSink } from "./frame-output.ts";
 import { GuestLink } from "./guest-link.ts";
 import type { DialFailure, HostNetwork, HostTcpEvents, HostTcpStream } from "./host-network.ts";
 import {
+  ErrorRate,
   HOST_UNREACHABLE,
   Icmp,
   PORT_UNREACHABLE,
@@ -37,17 +40,19 @@ import {
   UNREACHABLE,
 } from "./icmp.ts";
 import { IPV4_HEADER_BYTES, Ipv4Header, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "./ipv4.ts";
+import { isForeignUnicast6, LOOPBACK6, type NatAddresses6, natAddresses6 } from "./ipv6/address.ts";
+import { Ipv6Router } from "./ipv6/router.ts";
 import { type ForwardingRule, type NatConfig, type NatLimits, natLimits } from "./nat-config.ts";
 import type { TcpConnection } from "./tcp/connection.ts";
 import { Tcp } from "./tcp/tcp.ts";
 import { TftpServer } from "./tftp.ts";
 import { Timers } from "./timers.ts";
+import type { Transports, UdpOutcome } from "./transports.ts";
 import { checkedUdpLength, UDP_HEADER_BYTES } from "./udp.ts";
 import { UdpFlows } from "./udp-flows.ts";
 
 const DEFAULT_MTU = 1500;
 const MIN_MTU = 576;
-const TCP_AND_IP_BYTES = 40;
 const DEFAULT_WINDOW_KIB = 256;
 const DHCP_SERVER_PORT = 67;
 const DNS_PORT = 53;
@@ -63,6 +68,7 @@ export interface NatStatistics {
   framesLost: number;
   /** Frames that make no sense or are not for us. */
   dropped: number;
+  /** Frames with IPv6, answered or not. */
   ipv6: number;
   connections: number;
   connectionsOpened: number;
@@ -71,7 +77,7 @@ export interface NatStatistics {
   bufferBytes: number;
 }
 
-export class NatNetwork {
+export class NatNetwork implements Transports {
   readonly addresses: NatAddresses;
   readonly #host: HostNetwork;
   readonly #config: NatConfig;
@@ -81,6 +87,7 @@ export class NatNetwork {
   readonly #tcp: Tcp;
   readonly #udp: UdpFlows;
   readonly #icmp: Icmp;
+  readonly #router6: Ipv6Router | undefined;
   readonly #dhcp: DhcpServer;
   readonly #dns: DnsServer;
   readonly #tftp: TftpServer;
@@ -105,7 +112,7 @@ export class NatNetwork {
       Math.min(MAX_WINDOW_KIB, Math.max(MIN_WINDOW_KIB, kib || DEFAULT_WINDOW_KIB)) * 1024;
     this.#timers = new Timers(host);
     const nowMs = () => this.#timers.nowMs();
-    this.#link = new GuestLink(addresses, mtu, output, nowMs);
+    this.#link = new GuestLink(addresses, mtu, output, nowMs, (mac) => addresses6For(config, mac));
     this.#pool = new BufferPool(limits.bufferBytes);
     this.#tcp = new Tcp(
       host,
@@ -117,7 +124,8 @@ export class NatNetwork {
         unreachable: (connection) => this.#connectionUnreachable(connection),
       },
       {
-        mss: mtu - TCP_AND_IP_BYTES,
+        mtu,
+        mtu6: this.#link.mtu6,
         sendBytes: windowBytes(config.tcpSendKiB),
         receiveBytes: windowBytes(config.tcpReceiveKiB),
         maxConnections: limits.connections,
@@ -125,7 +133,11 @@ export class NatNetwork {
       },
     );
     this.#udp = new UdpFlows(host, this.#link, this.#timers, limits.udpFlows);
-    this.#icmp = new Icmp(this.#link, nowMs);
+    const rate = new ErrorRate(nowMs);
+    this.#icmp = new Icmp(this.#link, rate);
+    const { addresses6 } = this.#link;
+    if (addresses6 !== undefined && config.ipv6 !== undefined)
+      this.#router6 = new Ipv6Router(this.#link, addresses6, config.ipv6.isDefaultRouter, rate, this.#timers, this);
     this.#dhcp = new DhcpServer(this.#link, natDhcpSettings(this.#link, config, host), nowMs, log);
     this.#dns = new DnsServer(this.#link, config, host, this.#timers);
     this.#tftp = new TftpServer(this.#link, host, this.#timers, log);
@@ -182,6 +194,7 @@ export class NatNetwork {
     this.#udp.close();
     this.#dns.close();
     this.#tftp.close();
+    this.#router6?.close();
     this.#timers.stop();
   }
 
@@ -221,6 +234,7 @@ export class NatNetwork {
         return;
       case TYPE_IPV6:
         this.#ipv6++;
+        if (this.#router6?.receive(frame) === false) this.#dropped++;
         return;
     }
     this.#dropped++;
@@ -251,10 +265,10 @@ export class NatNetwork {
     const whole = this.#reassembler.take(header, frame, payloadAt, this.#timers.nowMs());
     if (whole === undefined) return;
     // Errors quote the header: it goes in front again.
-    const packet = new Uint8Array(headerBytes + whole.length);
+    const packet = new Uint8Array(headerBytes + whole.bytes.length);
     packet.set(frame.subarray(at, at + headerBytes));
-    packet.set(whole, headerBytes);
-    this.#receivePacket(packet, 0, headerBytes, whole.length);
+    packet.set(whole.bytes, headerBytes);
+    this.#receivePacket(packet, 0, headerBytes, whole.bytes.length);
   }
 
   /** A whole packet: header at `at`, payload of `length` at `payloadAt`. */
@@ -268,11 +282,17 @@ export class NatNetwork {
     }
     switch (protocol) {
       case PROTOCOL_TCP:
-        if (this.#isSomewhere(destination)) this.#tcp.receive(packet, payloadAt, length, source, destination);
+        if (this.#isSomewhere(destination)) this.receiveTcp(packet, payloadAt, length, source, destination);
         else this.#dropped++;
         return;
       case PROTOCOL_UDP:
-        this.#receiveUdp(packet, at, payloadAt, length);
+        switch (this.receiveUdp(packet, payloadAt, length, source, destination)) {
+          case "unreachable":
+            this.#icmp.sendError(UNREACHABLE, PORT_UNREACHABLE, packet, at, payloadAt - at, packet.length - at);
+            return;
+          case "dropped":
+            this.#dropped++;
+        }
         return;
       case PROTOCOL_ICMP:
         if (isOurs) this.#icmp.receive(packet, payloadAt, length, source, destination);
@@ -294,68 +314,94 @@ export class NatNetwork {
   }
 
   /** The host's address behind one that the guest uses; undefined: there is nothing, or the guest may not. */
-  #hostAddressOf(destination: number): number | undefined {
+  #hostAddressOf(destination: IpAddress): IpAddress | undefined {
+    if (typeof destination !== "number") {
+      const loopback = this.#link.addresses6?.loopback;
+      if (loopback?.equals(destination)) return LOOPBACK6;
+      return this.#link.isInNetwork(destination) || !isForeignUnicast6(destination) ? undefined : destination;
+    }
     if (destination === this.addresses.loopback) return this.#config.localhostReachable ? LOOPBACK : undefined;
     return this.#link.isInNetwork(destination) || !isForeignUnicast(destination) ? undefined : destination;
   }
 
-  #receiveUdp(packet: Uint8Array, at: number, udpAt: number, available: number): void {
-    const { source, destination } = this.#header;
-    const length = checkedUdpLength(packet, udpAt, available, source, destination);
-    if (length === undefined) {
-      this.#dropped++;
-      return;
-    }
-    const sourcePort = get16(packet, udpAt);
-    const port = get16(packet, udpAt + 2);
+  // --- of either family ---
+
+  /** See Transports. */
+  receiveTcp(packet: Uint8Array, at: number, length: number, source: IpAddress, destination: IpAddress): void {
+    this.#tcp.receive(packet, at, length, source, destination);
+  }
+
+  /** See Transports. */
+  receiveUdp(packet: Uint8Array, at: number, available: number, source: IpAddress, destination: IpAddress): UdpOutcome {
+    const length = checkedUdpLength(packet, at, available, source, destination);
+    if (length === undefined) return "dropped";
+    const sourcePort = get16(packet, at);
+    const port = get16(packet, at + 2);
     // Sockets keep what they are given, and the frame is not ours to keep.
-    const data = packet.slice(udpAt + UDP_HEADER_BYTES, udpAt + length);
-    const { gateway, dns, tftp, broadcast } = this.addresses;
+    const data = packet.slice(at + UDP_HEADER_BYTES, at + length);
+    const { gateway, tftp, broadcast } = this.addresses;
     const isBroadcast = destination === LIMITED_BROADCAST || destination === broadcast;
-    if (port === DHCP_SERVER_PORT && (isBroadcast || destination === gateway)) {
+    if (typeof source === "number" && port === DHCP_SERVER_PORT && (isBroadcast || destination === gateway)) {
       if (this.#config.dhcp) this.#dhcp.receive(data, source);
-      return;
+      return "taken";
     }
     // Everything else is from somebody with an address, to one host, and the far end must be able to answer.
-    if (source === 0 || isBroadcast || sourcePort === 0 || port === 0) {
-      this.#dropped++;
-      return;
+    if (source === 0 || isBroadcast || sourcePort === 0 || port === 0) return "dropped";
+    if (port === DNS_PORT && this.#isNameServer(destination)) {
+      this.#dns.receive(data, source, sourcePort, destination);
+      return "taken";
     }
-    if (destination === dns && port === DNS_PORT) {
-      this.#dns.receive(data, source, sourcePort);
-      return;
+    if (typeof source === "number" && typeof destination === "number") {
+      if (destination === tftp && this.#tftp.receive(data, source, sourcePort, port)) return "taken";
+      if (this.#forwarding.receiveUdp(source, sourcePort, destination, port, data)) return "taken";
     }
-    if (destination === tftp && this.#tftp.receive(data, source, sourcePort, port)) return;
-    if (this.#forwarding.receiveUdp(source, sourcePort, destination, port, data)) return;
     const hostAddress = this.#hostAddressOf(destination);
-    if (hostAddress !== undefined) this.#udp.send(source, sourcePort, destination, port, hostAddress, data);
-    else if (this.#link.isOurs(destination))
-      this.#icmp.sendError(UNREACHABLE, PORT_UNREACHABLE, packet, at, udpAt - at, packet.length - at);
-    else this.#dropped++;
+    if (hostAddress === undefined) return this.#link.isOurs(destination) ? "unreachable" : "dropped";
+    this.#udp.send(source, sourcePort, destination, port, hostAddress, data);
+    return "taken";
+  }
+
+  #isNameServer(address: IpAddress): boolean {
+    if (address === this.addresses.dns) return true;
+    const { addresses6 } = this.#link;
+    return addresses6 !== undefined && sameAddress(address, addresses6.dns);
   }
 
   // --- TCP's way out ---
 
-  #dial(address: number, port: number, events: HostTcpEvents): HostTcpStream | DialFailure {
-    if (address === this.addresses.dns && port === DNS_PORT) return this.#dns.openStream(events);
+  #dial(address: IpAddress, port: number, events: HostTcpEvents): HostTcpStream | DialFailure {
+    if (port === DNS_PORT && this.#isNameServer(address)) return this.#dns.openStream(events);
     const hostAddress = this.#hostAddressOf(address);
     if (hostAddress === undefined || port === 0) return "refused";
-    return this.#host.dialTcp(formatIpv4(hostAddress), port, events);
+    return this.#host.dialTcp(formatAddress(hostAddress), port, events);
   }
 
   /** ICMP's "host unreachable" about the SYN that is not answered; the SYN is gone, so its headers are made again. */
   #connectionUnreachable(connection: TcpConnection): void {
+    const { guestAddress, remoteAddress } = connection;
+    if (typeof guestAddress !== "number" || typeof remoteAddress !== "number") {
+      this.#router6?.connectionUnreachable(connection);
+      return;
+    }
     const packet = new Uint8Array(IPV4_HEADER_BYTES + 8);
     packet[0] = 0x45;
     put16(packet, 2, IPV4_HEADER_BYTES + 20);
     packet[8] = 64;
     packet[9] = PROTOCOL_TCP;
-    put32(packet, 12, connection.guestAddress);
-    put32(packet, 16, connection.remoteAddress);
+    put32(packet, 12, guestAddress);
+    put32(packet, 16, remoteAddress);
     put16(packet, 10, foldSum(addToSum(0, packet, 0, IPV4_HEADER_BYTES)));
     put16(packet, 20, connection.guestPort);
     put16(packet, 22, connection.remotePort);
     put32(packet, 24, (connection.receiver.nxt - 1) | 0);
     this.#icmp.sendError(UNREACHABLE, HOST_UNREACHABLE, packet, 0, IPV4_HEADER_BYTES, packet.length);
   }
+}
+
+/** Throws if the settings name no prefix that guests can have addresses in. */
+function addresses6For({ ipv6, routerHost }: NatConfig, gatewayMac: Uint8Array): NatAddresses6 | undefined {
+  if (ipv6 === undefined) return undefined;
+  const addresses = natAddresses6(ipv6, routerHost, gatewayMac);
+  if (addresses === undefined) throw new AnneauError(`'${ipv6.prefix}' is not a prefix for NAT (unicast, of 64 bits)`);
+  return addresses;
 }

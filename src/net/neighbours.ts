@@ -1,9 +1,10 @@
-/** Who is on the guest's side: Ethernet addresses by IPv4 address, bounded. */
+/** Who is on the guest's side: Ethernet addresses by IP address, bounded. */
+import { addressKey, type IpAddress } from "./address.ts";
 
 export interface Neighbour {
-  readonly address: number;
+  readonly address: IpAddress;
   readonly mac: Uint8Array;
-  /** False while an ARP request is out. */
+  /** False while it is being asked for. */
   isKnown: boolean;
   askedAtMs: number;
 }
@@ -11,15 +12,16 @@ export interface Neighbour {
 const LIMIT = 256;
 
 export class Neighbours {
-  readonly #table = new Map<number, Neighbour>();
+  readonly #table = new Map<number | string, Neighbour>();
 
-  find(address: number): Neighbour | undefined {
-    return this.#table.get(address);
+  find(address: IpAddress): Neighbour | undefined {
+    return this.#table.get(addressKey(address));
   }
 
   /** The address's entry, made if need be; the oldest one gives way. */
-  entry(address: number): Neighbour {
-    const present = this.#table.get(address);
+  entry(address: IpAddress): Neighbour {
+    const key = addressKey(address);
+    const present = this.#table.get(key);
     if (present !== undefined) return present;
     if (this.#table.size >= LIMIT) {
       for (const oldest of this.#table.keys()) {
@@ -28,12 +30,12 @@ export class Neighbours {
       }
     }
     const made = { address, mac: new Uint8Array(6), isKnown: false, askedAtMs: Number.NEGATIVE_INFINITY };
-    this.#table.set(address, made);
+    this.#table.set(key, made);
     return made;
   }
 
   /** `address` is at the Ethernet address at `at` in `bytes`. Group addresses are nobody's. */
-  learn(address: number, bytes: Uint8Array, at: number): void {
+  learn(address: IpAddress, bytes: Uint8Array, at: number): void {
     if ((bytes[at] & 1) !== 0) return;
     const neighbour = this.entry(address);
     neighbour.isKnown = true;

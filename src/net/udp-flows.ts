@@ -3,7 +3,7 @@
  * that programs that learn their outside address keep it. What comes back is let through from hosts that the guest has sent
  * to. Flows end when nothing was said for a while; there is a largest number of them.
  */
-import { formatIpv4, parseIpv4 } from "./address.ts";
+import { formatAddress, type IpAddress, parseIpv4, sameAddress } from "./address.ts";
 import type { GuestLink } from "./guest-link.ts";
 import type { HostNetwork, HostUdpSocket } from "./host-network.ts";
 import type { Timed, Timers } from "./timers.ts";
@@ -15,15 +15,12 @@ const DNS_PORT = 53;
 const SWEEP_MS = 5000;
 const MAX_PEERS = 256;
 
-/** Which of the host's addresses stands for one that the guest sends to; undefined: not allowed. */
-export type HostAddressOf = (address: number) => number | undefined;
-
 interface Flow {
-  readonly key: number;
+  readonly key: number | string;
   readonly socket: HostUdpSocket;
   /** By the host's word for the address: the address that the guest knows. */
-  readonly peers: Map<string, number>;
-  lastPeer: number;
+  readonly peers: Map<string, IpAddress>;
+  lastPeer: IpAddress;
   lastPeerText: string;
   lastMs: number;
   idleMs: number;
@@ -38,7 +35,7 @@ export class UdpFlows implements Timed {
   readonly #link: GuestLink;
   readonly #timers: Timers;
   readonly #limit: number;
-  readonly #flows = new Map<number, Flow>();
+  readonly #flows = new Map<number | string, Flow>();
 
   constructor(host: HostNetwork, link: GuestLink, timers: Timers, limit: number) {
     this.#host = host;
@@ -53,33 +50,34 @@ export class UdpFlows implements Timed {
 
   /** Sends the guest's datagram; `hostAddress` is where `destination` is for the host. */
   send(
-    source: number,
+    source: IpAddress,
     sourcePort: number,
-    destination: number,
+    destination: IpAddress,
     destinationPort: number,
-    hostAddress: number,
+    hostAddress: IpAddress,
     data: Uint8Array,
   ): void {
-    const key = (source >>> 0) * 65_536 + sourcePort;
+    const key = typeof source === "number" ? (source >>> 0) * 65_536 + sourcePort : `${source.text} ${sourcePort}`;
     const flow = this.#flows.get(key) ?? this.#open(key, source, sourcePort, destinationPort);
     flow.lastMs = this.#timers.nowMs();
     if (destinationPort !== DNS_PORT) flow.idleMs = IDLE_MS;
-    if (flow.lastPeer !== hostAddress || flow.lastPeerText === "") {
+    if (!sameAddress(flow.lastPeer, hostAddress) || flow.lastPeerText === "") {
       flow.lastPeer = hostAddress;
-      flow.lastPeerText = formatIpv4(hostAddress);
+      flow.lastPeerText = formatAddress(hostAddress);
     }
-    if (flow.peers.get(flow.lastPeerText) !== destination) {
+    const known = flow.peers.get(flow.lastPeerText);
+    if (known === undefined || !sameAddress(known, destination)) {
       if (flow.peers.size >= MAX_PEERS) flow.peers.delete(flow.peers.keys().next().value!);
       flow.peers.set(flow.lastPeerText, destination);
     }
     flow.socket.send(data, flow.lastPeerText, destinationPort);
   }
 
-  #open(key: number, guest: number, guestPort: number, destinationPort: number): Flow {
+  #open(key: number | string, guest: IpAddress, guestPort: number, destinationPort: number): Flow {
     if (this.#flows.size >= this.#limit) this.#evict();
     const flow: Flow = {
       key,
-      socket: this.#host.openUdp(4, (bytes, address, port) => {
+      socket: this.#host.openUdp(typeof guest === "number" ? 4 : 6, (bytes, address, port) => {
         const known = flow.peers.get(address);
         if (known === undefined || !this.#flows.has(key)) return;
         flow.lastMs = this.#timers.nowMs();

@@ -25,7 +25,7 @@ import type {
 } from "../net/host-network.ts";
 
 export interface HostNetworkOptions {
-  /** The host's address that outgoing connections and datagrams leave from; empty: as the host routes. */
+  /** The host's IPv4 address that outgoing connections and datagrams leave from, IPv6 excepted; empty: as the host routes. */
   readonly bindAddress?: string;
   /** Folder that TFTP serves; it need not exist. */
   readonly tftpFolder: string;
@@ -108,7 +108,7 @@ export class NodeHostNetwork implements HostNetwork {
     const socket = connect({
       host: address,
       port,
-      localAddress: bindAddress === "" ? undefined : bindAddress,
+      localAddress: bindAddress === "" || address.includes(":") ? undefined : bindAddress,
       lookup: noLookup as never,
       allowHalfOpen: true,
       noDelay: true,
@@ -176,7 +176,8 @@ export class NodeHostNetwork implements HostNetwork {
   }
 
   #udpSocket(family: 4 | 6, receive: DatagramListener): UdpSocket {
-    const socket = createSocket({ type: family === 4 ? "udp4" : "udp6", lookup: noLookup as never });
+    const type = family === 4 ? "udp4" : "udp6";
+    const socket = createSocket({ type, ipv6Only: family === 6, lookup: noLookup as never });
     socket.on("message", (bytes, { address, port }) => receive(bytes, address, port));
     return socket;
   }

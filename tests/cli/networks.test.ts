@@ -34,6 +34,30 @@ test("natnetwork: add, modify, list, remove, in the registry as VirtualBox keeps
   );
 });
 
+test("natnetwork: IPv6 with its prefix, default route and loopback mapping", () => {
+  const box = new Sandbox();
+  const modify = (...args: string[]) => box.vboxManage("natnetwork", "modify", "--netname", "green", ...args);
+  expect(box.ok("natnetwork", "add", "--netname", "green", "--network", "192.168.15.0/24", "--ipv6", "on")).toBe("");
+  expect(modify("--ipv6-default", "on", "--loopback-6", "2")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  const listed = box.ok("list", "natnetworks");
+  expect(listed).toContain("IPv6:        Yes\nIPv6 Prefix: fd17:625c:f037:2::/64\nIPv6 Default:Yes\n");
+  expect(listed).toContain("loopback mappings (ipv6)\n        ::1=2\n");
+  expect(box.read("registry/VirtualBox.xml")).toMatch(
+    /ipv6="true" ipv6prefix="fd17:625c:f037:2::\/64" advertiseDefaultIPv6Route="true" [^>]*loopback6="2"/,
+  );
+  expect(modify("--ipv6-prefix", "2001:db8:1:2::/64").code).toBe(0);
+  expect(box.ok("list", "natnetworks")).toContain("IPv6 Prefix: 2001:db8:1:2::/64\n");
+  for (const prefix of ["fe80::/64", "fd17::/48", "10.0.2.0/64", "::1/64", "ff02::/64", "green"])
+    expect(modify("--ipv6-prefix", prefix).stderr, prefix).toContain("E_INVALIDARG");
+  for (const host of ["0", "1", "3", "65536", "::1=2", "x"]) expect(modify("--loopback-6", host).code, host).toBe(2);
+  // No prefix: the one that goes with the IPv4 network.
+  expect(modify("--ipv6", "off", "--ipv6-prefix", "").code).toBe(0);
+  expect(box.ok("list", "natnetworks")).toContain("IPv6 Prefix:\n");
+  expect(modify("--ipv6", "on", "--loopback-6", "-1").code).toBe(0);
+  expect(box.ok("list", "natnetworks")).toContain("IPv6 Prefix: fd17:625c:f037:a80f::/64\n");
+  expect(box.ok("list", "natnetworks")).not.toContain("loopback");
+});
+
 test("natnetwork refuses what no network can be", () => {
   const box = new Sandbox();
   const add = ["natnetwork", "add", "--netname", "n"];

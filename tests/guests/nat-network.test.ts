@@ -1,6 +1,6 @@
 /**
  * VMs that share a NAT network: leases from one server, each other, the host where a mapping allows it, a forwarded port, stop and
- * start, and what stays when the VM that served the network ends. An internal network's DHCP server. Two NATs of VMs' own know nothing
+ * start, and what stays when the VM that served the network ends; IPv6 where it is on. An internal network's DHCP server. Two NATs of VMs' own know nothing
  * of each other.
  */
 import { connect } from "node:net";
@@ -78,6 +78,59 @@ test("two VMs on a NAT network", async () => {
   expect(await a.exited).toBe(0);
   expect(await lease(b)).toMatch(/^10\.9\.8\.1[56]$/);
   expect(await b.shell(fetch)).toBe(expected);
+});
+
+test("a NAT network with IPv6: Linux makes its address, reaches gateway, neighbour and, where allowed, the host's ::1", async () => {
+  const box = new Sandbox();
+  process.env.XDG_RUNTIME_DIR = box.env.XDG_RUNTIME_DIR;
+  process.env.VBOX_USER_HOME = box.env.VBOX_USER_HOME;
+  const server = await httpServer("::1");
+  const modify = ["natnetwork", "modify", "--netname", "six"];
+  box.ok("natnetwork", "add", "--netname", "six", "--network", "10.9.6.0/24", "--ipv6", "on", "--ipv6-default", "on");
+  box.ok(...modify, "--loopback-6", "2");
+  const prefix = "fd17:625c:f037:2:";
+  const a = linux("82540EM,net=natnetwork:six,mac=080027000001");
+  await a.says("ANNEAU-GUEST-READY");
+  const b = linux("virtio,net=natnetwork:six,mac=080027000002");
+  await b.says("ANNEAU-GUEST-READY");
+  const ready = (address: string) =>
+    `for i in $(seq 20); do ip -6 addr show dev eth0 | grep -v tentative | grep -q 'inet6 ${address}/64 scope global' && break; sleep 1; done; ip -6 addr show dev eth0`;
+  const addresses = [`${prefix}a00:27ff:fe00:1`, `${prefix}a00:27ff:fe00:2`];
+  for (const [i, guest] of [a, b].entries()) {
+    await guest.shell("ip link set eth0 up");
+    expect(await guest.shell(ready(addresses[i]))).toMatch(new RegExp(`inet6 ${addresses[i]}/64 scope global dynamic`));
+    expect(await guest.shell("ip -6 route show default")).toContain("via fe80::5054:ff:fe12:3501 dev eth0");
+    for (const address of [`${prefix}:1`, `${prefix}:3`, "fe80::5054:ff:fe12:3501%eth0"])
+      expect(await guest.shell(`ping6 -c 2 ${address}`)).toContain("2 packets received");
+  }
+  expect(await a.shell(`ping6 -c 2 ${addresses[1]}`)).toContain("2 packets received");
+  expect(await a.shell("ping6 -c 1 -s 20000 fd17:625c:f037:2::1")).toContain("1 packets received");
+  const expected = `${sha256(patternBytes(1_000_000))}  -\n`;
+  const url = (host: string) => `http://[${host}]:${server.port}`;
+  const fetch = `timeout 20 wget -q -O - ${url(`${prefix}:2`)}/1000000 | sha256sum`;
+  expect(await a.shell(fetch)).toBe(expected);
+  expect(await b.shell(fetch)).toBe(expected);
+  const request = "PUT / HTTP/1.0\\r\\nContent-Length: 300000\\r\\n\\r\\n";
+  const upload = `(printf '${request}'; head -c 300000 /dev/zero) | nc ${prefix}:2 ${server.port} | tail -n 1`;
+  expect(await b.shell(upload)).toBe(`${sha256(new Uint8Array(300_000))}\n`);
+  const before = server.requests;
+  // Nobody else is the host: not the router, nor the host's loopback by its other names.
+  for (const host of [`${prefix}:1`, `${prefix}:3`, "::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::1"])
+    expect((await a.command(`timeout 5 wget -q -O - ${url(host)}/10`)).status, host).not.toBe(0);
+
+  box.ok(...modify, "--loopback-6", "-1");
+  box.ok("natnetwork", "stop", "--netname", "six");
+  box.ok("natnetwork", "start", "--netname", "six");
+  expect(await a.shell(`ping6 -c 1 ${prefix}:1`)).toContain("1 packets received");
+  expect((await a.command(`timeout 10 wget -q -O - ${url(`${prefix}:2`)}/10`)).status).not.toBe(0);
+  expect(server.requests).toBe(before);
+
+  box.ok(...modify, "--ipv6", "off");
+  box.ok("natnetwork", "stop", "--netname", "six");
+  box.ok("natnetwork", "start", "--netname", "six");
+  expect((await a.command(`ping6 -c 1 -W 2 ${prefix}:1`)).status).not.toBe(0);
+  await b.shell("ip link set eth0 down; ip link set eth0 up; sleep 5");
+  expect(await b.shell("ip -6 addr show dev eth0")).not.toContain("scope global");
 });
 
 test("two VMs on an internal network have its DHCP server, which survives the VM that served it", async () => {

@@ -122,8 +122,8 @@ export interface TestServer {
   readonly requests: number;
 }
 
-/** GET /N answers N bytes of the pattern; PUT answers the SHA-256 of what came. On 127.0.0.1, closed with the test. */
-export async function httpServer(): Promise<TestServer> {
+/** GET /N answers N bytes of the pattern; PUT answers the SHA-256 of what came. On the host's loopback, closed with the test. */
+export async function httpServer(address: "127.0.0.1" | "::1" = "127.0.0.1"): Promise<TestServer> {
   let requests = 0;
   const server = createServer((request, response) => {
     requests++;
@@ -135,7 +135,11 @@ export async function httpServer(): Promise<TestServer> {
     request.on("data", (bytes) => hash.update(bytes));
     request.on("end", () => response.end(`${hash.digest("hex")}\n`));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve, reject) => {
+    // A host without ::1 gets it by: sysctl -w net.ipv6.conf.lo.disable_ipv6=0
+    server.once("error", reject);
+    server.listen(0, address, resolve);
+  });
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();

@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket, SocketAddress } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Ipv6Address } from "../../src/net/ipv6/address.ts";
 import type { NatConfig } from "../../src/net/nat-config.ts";
 import { ip, pattern, TestGuest } from "../../src/net/testing/guest.ts";
 import { NodeHostNetwork } from "../../src/vm/host-network.ts";
@@ -48,9 +49,10 @@ async function until(guest: TestGuest, condition: () => boolean): Promise<void> 
   }
 }
 
-async function serve(handle: (socket: Socket) => void): Promise<number> {
+/** A host without ::1 fails here; it gets it by: sysctl -w net.ipv6.conf.lo.disable_ipv6=0 */
+async function serve(handle: (socket: Socket) => void, address = "127.0.0.1"): Promise<number> {
   const server: Server = createServer({ allowHalfOpen: true }, handle);
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   closers.push(() => server.close());
   return (server.address() as AddressInfo).port;
@@ -301,6 +303,113 @@ test("the name server forwards to the host's, by UDP and by TCP", async () => {
   await until(guest, () => connection.receivedBytes === query.length + 2);
   expect(connection.data[4]).toBe(0x81);
   expect(seen).toEqual(["udp", "tcp"]);
+});
+
+/** Of the network 10.0.2.0/24, with the host's ::1 behind ::2, or not. */
+const withIpv6 = (isReachable: boolean) => ({
+  ipv6: { prefix: "fd17:625c:f037:2::/64", isDefaultRouter: true, loopbackHost: isReachable ? 2 : 0 },
+});
+const gateway6 = "fd17:625c:f037:2::2";
+const nameServer6 = "fd17:625c:f037:2::3";
+
+test("IPv6: addresses are spelt as the host's sockets spell them", () => {
+  for (let i = 0; i < 5000; i++) {
+    // Runs of zeros of every length and place.
+    const bytes = pattern(16, 977 * i).map((byte, at) => (((i >> (at / 2)) & 1) === 0 ? byte : 0));
+    const { text } = Ipv6Address.at(bytes, 0);
+    if (bytes.subarray(0, 10).some((byte) => byte !== 0))
+      expect(text).toBe(new SocketAddress({ address: text, family: "ipv6" }).address);
+  }
+});
+
+test("IPv6: 10 MB each way between the guest and a server on the host's ::1", async () => {
+  const file = Buffer.from(pattern(10_000_000, 6));
+  const uploaded = createHash("sha256");
+  const port = await serve((socket) => {
+    expect(socket.remoteAddress).toBe("::1");
+    socket.on("data", (bytes) => uploaded.update(bytes));
+    socket.on("end", () => socket.end(file));
+  }, "::1");
+  const guest = guestWith(withIpv6(true));
+  const connection = guest.connect(gateway6, port, 40_000, { windowBytes: 262_144, windowShift: 4 });
+  for (let at = 0; at < file.length; at += 1_000_000) connection.write(file.subarray(at, at + 1_000_000));
+  connection.end();
+  await until(guest, () => connection.peerHasEnded);
+  expect(uploaded.digest("hex")).toBe(digest(file));
+  expect(digest(connection.data)).toBe(digest(file));
+  await until(guest, () => guest.nat.statistics.connections === 0);
+  expect(guest.nat.statistics.retransmissions).toBe(0);
+  // A port of ::1 that nobody serves.
+  const refused = guest.connect(gateway6, await freePort(), 40_001);
+  await until(guest, () => refused.state === "refused");
+});
+
+test("IPv6: the host's loopback is not reached unless it is allowed, whatever it is called", async () => {
+  let reached = 0;
+  const count = (socket: Socket) => {
+    reached++;
+    socket.destroy();
+  };
+  const ports = [await serve(count, "::1"), await serve(count), await serve(count, "::")];
+  const guest = guestWith(withIpv6(false));
+  const names = ["::1", "::ffff:7f00:1", "::7f00:1", "::", "64:ff9b::7f00:1", "2002:7f00:1::1", "fe80::1"];
+  const connections = ports.map((port, i) => guest.connect(gateway6, port, 41_000 + i));
+  for (const name of names)
+    for (const port of ports) {
+      guest.connect(name, port, 42_000 + port);
+      guest.sendUdp(5000, name, port, new TextEncoder().encode("x"));
+    }
+  await until(guest, () => connections.every(({ state }) => state === "refused"));
+  await sleep(200);
+  expect([reached, guest.nat.statistics.udpFlows, guest.nat.statistics.connections]).toEqual([0, 0, 0]);
+});
+
+test("IPv6: UDP to a server on ::1 and back, 60,000 bytes in fragments", async () => {
+  const server = createSocket("udp6", (bytes, { address, port }) => server.send(bytes, port, address));
+  server.bind(0, "::1");
+  await once(server, "listening");
+  closers.push(() => server.close());
+  const guest = guestWith(withIpv6(true));
+  const data = pattern(60_000, 5);
+  guest.ping6(gateway6);
+  guest.sendUdp(5000, gateway6, server.address().port, data);
+  await until(guest, () => guest.datagrams.length > 0);
+  expect(digest(guest.datagrams[0].data)).toBe(digest(data));
+  expect(guest.datagrams[0]).toMatchObject({ source: gateway6, sourcePort: server.address().port, port: 5000 });
+});
+
+test("IPv6: the name server asks the host's, by UDP and by TCP, which may be IPv4's or IPv6's", async () => {
+  for (const [family, address] of [["udp4", "127.0.0.1"] as const, ["udp6", "::1"] as const]) {
+    const udp = createSocket(family, (bytes, { address: from, port }) => {
+      const reply = Buffer.from(bytes);
+      reply[2] |= 0x80;
+      udp.send(reply, port, from);
+    });
+    udp.bind(0, address);
+    await once(udp, "listening");
+    closers.push(() => udp.close());
+    const { port } = udp.address();
+    const tcp = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", (bytes: Buffer) => {
+        bytes[4] |= 0x80;
+        socket.write(bytes);
+      });
+    });
+    tcp.listen(port, address);
+    await once(tcp, "listening");
+    closers.push(() => tcp.close());
+    const guest = guestWith(withIpv6(false), [family === "udp4" ? `${address}:${port}` : `[${address}]:${port}`]);
+    // AAAA of a.bc.
+    const query = Uint8Array.from([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 97, 2, 98, 99, 0, 0, 28, 0, 1]);
+    guest.sendUdp(5000, nameServer6, 53, query);
+    await until(guest, () => guest.datagrams.length > 0);
+    expect([...guest.datagrams[0].data]).toEqual([0x12, 0x34, 0x81, ...query.slice(3)]);
+    const connection = guest.connect(nameServer6, 53, 40_000);
+    connection.write(Uint8Array.from([0, query.length, ...query]));
+    await until(guest, () => connection.receivedBytes === query.length + 2);
+    expect(connection.data[4]).toBe(0x81);
+  }
 });
 
 test("with the host resolver, names of the host's hosts file are answered", async () => {

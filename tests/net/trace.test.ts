@@ -5,9 +5,44 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ip, pattern, TestGuest } from "../../src/net/testing/guest.ts";
+import { bytes6 } from "../../src/net/testing/ipv6.ts";
 import { PcapTrace } from "../../src/vm/network/pcap-trace.ts";
 
 const server = "198.51.100.7";
+
+/** What comes to port 7 goes back, in its order; the end too. */
+function serveEcho(guest: TestGuest, address: string): void {
+  guest.host.tcpServers.set(`${address}:7`, (peer) => {
+    const waiting: Uint8Array[] = [];
+    const send = () => {
+      while (waiting.length > 0 && !peer.isPaused) peer.write(waiting.shift()!);
+      if (waiting.length === 0 && peer.guestIsDone) peer.end();
+    };
+    peer.onResume = send;
+    peer.onData = (bytes) => {
+      waiting.push(bytes);
+      send();
+    };
+    peer.onEnd = () => {
+      peer.guestIsDone = true;
+      send();
+    };
+  });
+}
+
+/** tcpdump's reading of a trace of `frames` frames, in which nothing is bad. */
+function tcpdumpOf(path: string, frames: number): string {
+  const { stdout, stderr, error } = spawnSync("tcpdump", ["-vv", "-nn", "-r", path], {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  expect(error === undefined ? "" : "install it with: apt-get install tcpdump").toBe("");
+  const packets = stdout.match(/^\d\d:\d\d:\d\d/gm) ?? [];
+  expect([packets.length, stderr.includes("truncated")]).toEqual([frames, false]);
+  const bad = stdout.split("\n").filter((line) => /\bbad\b|incorrect|wrong|truncated|\[\|/.test(line));
+  expect(bad).toEqual([]);
+  return stdout;
+}
 
 test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP, DHCP and fragments", async () => {
   const folder = mkdtempSync(join(tmpdir(), "anneau-trace-"));
@@ -27,22 +62,7 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
     });
     guest.host.files.set("boot", pattern(3001, 1));
     guest.host.udpServers.set(`${server}:7`, (bytes, reply) => reply(bytes));
-    guest.host.tcpServers.set(`${server}:7`, (peer) => {
-      const waiting: Uint8Array[] = [];
-      const send = () => {
-        while (waiting.length > 0 && !peer.isPaused) peer.write(waiting.shift()!);
-        if (waiting.length === 0 && peer.guestIsDone) peer.end();
-      };
-      peer.onResume = send;
-      peer.onData = (bytes) => {
-        waiting.push(bytes);
-        send();
-      };
-      peer.onEnd = () => {
-        peer.guestIsDone = true;
-        send();
-      };
-    });
+    serveEcho(guest, server);
     guest.askFor(ip("10.0.2.2"));
     const connection = guest.connect(server, 7, 40_000);
     // An odd length: odd segments have checksums of their own kind.
@@ -64,16 +84,8 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
       true,
     );
     trace.close();
-    const { stdout, stderr, error } = spawnSync("tcpdump", ["-vv", "-nn", "-r", path], {
-      encoding: "utf8",
-      maxBuffer: 1 << 28,
-    });
-    expect(error === undefined ? "" : "install it with: apt-get install tcpdump").toBe("");
-    const packets = stdout.match(/^\d\d:\d\d:\d\d/gm) ?? [];
-    expect([packets.length, stderr.includes("truncated")]).toEqual([frames, false]);
     expect(frames).toBeGreaterThan(2000);
-    const bad = stdout.split("\n").filter((line) => /\bbad\b|incorrect|wrong|truncated|\[\|/.test(line));
-    expect(bad).toEqual([]);
+    const stdout = tcpdumpOf(path, frames);
     for (const kind of [
       "(correct)",
       "[udp sum ok]",
@@ -83,7 +95,58 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
       "sack 1",
       "TFTP",
     ])
-      expect(stdout).toContain(kind);
+      expect(stdout.includes(kind), kind).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("nor in one of IPv6: TCP over a bad wire, UDP, ping, errors, neighbour discovery, advertisements, fragments", () => {
+  const folder = mkdtempSync(join(tmpdir(), "anneau-trace-"));
+  try {
+    const path = join(folder, "nat.pcap");
+    const trace = new PcapTrace(path, (text) => {
+      throw new Error(text);
+    });
+    let frames = 0;
+    const guest = new TestGuest({
+      config: { ipv6: { prefix: "fd17:625c:f037:2::/64", isDefaultRouter: true, loopbackHost: 0 } },
+      faults: { lossPercent: 5, reorderPercent: 10, delayMs: 20 },
+      seed: 6,
+      onFrame: (frame) => {
+        frames++;
+        trace.record(frame);
+      },
+    });
+    const [server6, gateway] = ["2001:db8::7", "fd17:625c:f037:2::2"];
+    guest.host.udpServers.set(`${server6}:7`, (bytes, reply) => reply(bytes));
+    serveEcho(guest, server6);
+    const solicitation = new Uint8Array(24);
+    solicitation[0] = 135;
+    solicitation.set(bytes6(gateway), 8);
+    guest.sendIcmp6(gateway, solicitation, { hopLimit: 255 });
+    const connection = guest.connect(server6, 7, 40_000);
+    connection.write(pattern(1_000_001, 2));
+    connection.end();
+    const refused = guest.connect(server6, 8, 40_001);
+    for (const length of [0, 1, 2, 1451, 1452, 1453, 20_001]) {
+      guest.sendUdp(5000, server6, 7, pattern(length, length));
+      guest.ping6(gateway, length);
+    }
+    guest.ping6(server6);
+    guest.sendUdp(5000, gateway, 9, pattern(100, 1));
+    expect(guest.host.run(1_000_000, () => connection.peerHasEnded && refused.state === "refused")).toBe(true);
+    trace.close();
+    expect(frames).toBeGreaterThan(2000);
+    const stdout = tcpdumpOf(path, frames);
+    for (const kind of [
+      ...["cksum 0x", "(correct)", "[udp sum ok]", "sack 1", "frag (0x", "[icmp6 sum ok] ICMP6, echo reply"],
+      ...["ICMP6, router advertisement", "prefix info option (3), length 32 (4): fd17:625c:f037:2::/64"],
+      ...["rdnss option (25), length 24 (3):  lifetime 1800s, addr: fd17:625c:f037:2::3", "mtu option (5)"],
+      ...["ICMP6, neighbor advertisement", "unreachable prohibited 2001:db8::7"],
+      "ICMP6, destination unreachable, unreachable port",
+    ])
+      expect(stdout.includes(kind), kind).toBe(true);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -39,7 +39,7 @@ class Client {
     this.guest.host.run(100);
     this.guest.address = wasAddress;
     const [datagram] = this.guest.datagrams;
-    return datagram === undefined ? undefined : parse(datagram.data, datagram.destination);
+    return datagram === undefined ? undefined : parse(datagram.data, Number(datagram.destination));
   }
 }
 

@@ -9,7 +9,7 @@ import { get16 } from "../bytes.ts";
 import { ETHERNET_HEADER_BYTES, TYPE_ARP, TYPE_IPV4 } from "../ethernet.ts";
 import type { FrameSink } from "../frame-output.ts";
 import { GuestLink } from "../guest-link.ts";
-import { Icmp } from "../icmp.ts";
+import { ErrorRate, Icmp } from "../icmp.ts";
 import { Ipv4Header, PROTOCOL_ICMP, PROTOCOL_UDP } from "../ipv4.ts";
 import { checkedUdpLength, UDP_HEADER_BYTES } from "../udp.ts";
 import { type DhcpOption, numberValue, OPTION_MASK } from "./message.ts";
@@ -107,7 +107,7 @@ export class DhcpNetwork {
       output,
       nowMs,
     );
-    this.#icmp = new Icmp(this.#link, nowMs);
+    this.#icmp = new Icmp(this.#link, new ErrorRate(nowMs));
     const mayGive = (address: number) =>
       (address & mask) === network && address !== network && address !== broadcast && address !== server;
     const pool: number[] = [];

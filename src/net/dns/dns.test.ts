@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import { parseIpv6 } from "../ipv6/address.ts";
 import { ip, TestGuest } from "../testing/guest.ts";
 import { seededRandom } from "../testing/simulation.ts";
-import { addressOfReverseName, parseIpv6 } from "./message.ts";
+import { addressOfReverseName } from "./message.ts";
 
 const A = 1;
 const PTR = 12;

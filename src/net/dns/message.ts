@@ -147,27 +147,3 @@ export function addressOfReverseName(name: string): string | undefined {
   const digits = v6[1].split(".").filter(Boolean).reverse().join("");
   return digits.match(/.{4}/g)!.join(":");
 }
-
-/** The 16 bytes of an IPv6 address in text (as resolvers give it, without a zone); undefined if it is none. */
-export function parseIpv6(text: string): Uint8Array | undefined {
-  const halves = text.split("::");
-  if (halves.length > 2) return undefined;
-  const groups = halves.map((half) => (half === "" ? [] : half.split(":")));
-  for (const list of groups) {
-    const last = list.at(-1);
-    const v4 = last === undefined ? null : /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(last);
-    if (v4 === null) continue;
-    const [a, b, c, d] = v4.slice(1).map(Number);
-    list.splice(-1, 1, ((a << 8) | b).toString(16), ((c << 8) | d).toString(16));
-  }
-  const [head, tail = []] = groups;
-  const missing = 8 - head.length - tail.length;
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const all = [...head, ...new Array<string>(halves.length === 1 ? 0 : missing).fill("0"), ...tail];
-  if (!all.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return undefined;
-  const bytes = new Uint8Array(16);
-  all.forEach((group, i) => {
-    put16(bytes, 2 * i, Number.parseInt(group, 16));
-  });
-  return bytes;
-}

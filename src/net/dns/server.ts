@@ -3,10 +3,11 @@
  * (A, AAAA, PTR) from the host's own resolver, hosts file and all, and only asks the name servers for other types. By UDP and
  * TCP. A query in flight has a time-out and moves on to the next server; there is a largest number of queries.
  */
-import { formatIpv4, parseIpv4 } from "../address.ts";
+import { formatIpv4, type IpAddress, parseIpv4 } from "../address.ts";
 import { get16, put16, put32 } from "../bytes.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { HostNetwork, HostTcpEvents, HostTcpStream, HostUdpSocket } from "../host-network.ts";
+import { parseIpv6 } from "../ipv6/address.ts";
 import type { NatConfig } from "../nat-config.ts";
 import type { Timed, Timers } from "../timers.ts";
 import {
@@ -20,7 +21,6 @@ import {
   MAX_UDP_BYTES,
   NO_ERROR,
   NO_SUCH_NAME,
-  parseIpv6,
   parseQuery,
   type Question,
   SERVER_FAILURE,
@@ -83,11 +83,10 @@ export class DnsServer {
     return this.#queries.size + this.#lookups;
   }
 
-  /** A datagram to port 53 of .3. */
-  receive(query: Uint8Array, source: number, sourcePort: number): void {
+  /** A datagram to port 53 of `self`, one of our addresses. */
+  receive(query: Uint8Array, source: IpAddress, sourcePort: number, self: IpAddress): void {
     this.answer(query, false, (reply) => {
-      if (reply !== undefined && !this.#isClosed)
-        this.#link.sendUdp(this.#link.addresses.dns, DNS_PORT, source, sourcePort, reply);
+      if (reply !== undefined && !this.#isClosed) this.#link.sendUdp(self, DNS_PORT, source, sourcePort, reply);
     });
   }
 

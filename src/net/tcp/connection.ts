@@ -6,6 +6,7 @@
  * A connection from the guest is dialled first and answered when the peer has answered, so that "refused" and "unreachable" are
  * what the guest sees. A connection to the guest (port forwarding) is accepted by the host before the guest is asked.
  */
+import type { IpAddress } from "../address.ts";
 import type { DialFailure, HostTcpEvents, HostTcpStream } from "../host-network.ts";
 import type { Neighbour } from "../neighbours.ts";
 import type { Timed } from "../timers.ts";
@@ -41,9 +42,9 @@ export class TcpConnection implements HostTcpEvents, Timed {
   phase: TcpPhase;
   neighbour: Neighbour | undefined;
   readonly hash: number;
-  readonly guestAddress: number;
+  readonly guestAddress: IpAddress;
   readonly guestPort: number;
-  readonly remoteAddress: number;
+  readonly remoteAddress: IpAddress;
   readonly remotePort: number;
   readonly sender: TcpSender;
   readonly receiver: TcpReceiver;
@@ -65,9 +66,9 @@ export class TcpConnection implements HostTcpEvents, Timed {
     tcp: Tcp,
     phase: "dialing" | "synSent",
     hash: number,
-    guestAddress: number,
+    guestAddress: IpAddress,
     guestPort: number,
-    remoteAddress: number,
+    remoteAddress: IpAddress,
     remotePort: number,
   ) {
     this.#tcp = tcp;
@@ -101,8 +102,8 @@ export class TcpConnection implements HostTcpEvents, Timed {
   }
 
   #takeOptions(segment: TcpSegment): void {
-    const { settings } = this.#tcp;
-    this.sender.mss = Math.min(settings.mss, Math.max(MIN_MSS, segment.mss === 0 ? 536 : segment.mss));
+    const largest = this.#tcp.mssTo(this.guestAddress);
+    this.sender.mss = Math.min(largest, Math.max(MIN_MSS, segment.mss === 0 ? 536 : segment.mss));
     this.#usesScaling = segment.windowShift >= 0;
     this.receiver.setScaling(this.#usesScaling);
     if (this.#usesScaling) this.sender.windowShift = segment.windowShift;

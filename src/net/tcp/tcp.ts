@@ -3,12 +3,13 @@
  * connections that have something to do take turns. Memory and number of connections are bounded.
  */
 
+import { type IpAddress, ipHeaderBytes, sameAddress } from "../address.ts";
 import type { BufferPool } from "../buffer-pool.ts";
 import { addToSum, foldSum, pseudoHeaderSum, put16, put32 } from "../bytes.ts";
 import { ETHERNET_HEADER_BYTES } from "../ethernet.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { DialFailure, HostNetwork, HostTcpEvents, HostTcpStream } from "../host-network.ts";
-import { IPV4_HEADER_BYTES, PROTOCOL_TCP } from "../ipv4.ts";
+import { PROTOCOL_TCP } from "../ipv4.ts";
 import type { Timers } from "../timers.ts";
 import { TcpConnection } from "./connection.ts";
 import {
@@ -26,12 +27,12 @@ import {
 } from "./segment.ts";
 
 const BUCKETS = 4096;
-const TCP_AT = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES;
 const EPHEMERAL_FIRST = 49_152;
 
 export interface TcpSettings {
-  /** Largest segment on this network. */
-  readonly mss: number;
+  /** Largest IPv4 and IPv6 packet on this network. */
+  readonly mtu: number;
+  readonly mtu6: number;
   /** Kept per connection towards the guest; a power of two is best. */
   readonly sendBytes: number;
   /** Largest window announced to the guest. */
@@ -43,16 +44,16 @@ export interface TcpSettings {
 
 /** Who a segment is from and for. */
 interface SegmentEnds {
-  readonly guestAddress: number;
+  readonly guestAddress: IpAddress;
   readonly guestPort: number;
-  readonly remoteAddress: number;
+  readonly remoteAddress: IpAddress;
   readonly remotePort: number;
 }
 
 /** Where a connection of the guest's leads. */
 export interface TcpDialer {
   /** A stream that tells `events`, or why there is none. */
-  dial(remoteAddress: number, remotePort: number, events: HostTcpEvents): HostTcpStream | DialFailure;
+  dial(remoteAddress: IpAddress, remotePort: number, events: HostTcpEvents): HostTcpStream | DialFailure;
   /** The host cannot be reached: the guest's kernel is told by ICMP. */
   unreachable(connection: TcpConnection): void;
 }
@@ -110,7 +111,7 @@ export class Tcp {
   // --- from the guest ---
 
   /** A TCP segment of the guest's: `length` bytes at `at` of `packet`. */
-  receive(packet: Uint8Array, at: number, length: number, source: number, destination: number): void {
+  receive(packet: Uint8Array, at: number, length: number, source: IpAddress, destination: IpAddress): void {
     const sum = addToSum(pseudoHeaderSum(source, destination, PROTOCOL_TCP, length), packet, at, length);
     const segment = this.#segment;
     if (foldSum(sum) !== 0 || !segment.parse(packet, at, length)) {
@@ -136,7 +137,7 @@ export class Tcp {
       });
   }
 
-  #open(segment: TcpSegment, hash: number, source: number, destination: number): void {
+  #open(segment: TcpSegment, hash: number, source: IpAddress, destination: IpAddress): void {
     if (!this.#makeRoom()) return;
     const { sourcePort, destinationPort } = segment;
     const connection = new TcpConnection(this, "dialing", hash, source, sourcePort, destination, destinationPort);
@@ -166,9 +167,9 @@ export class Tcp {
 
   /** Opens a connection to the guest; undefined if there are too many. */
   connect(
-    guestAddress: number,
+    guestAddress: IpAddress,
     guestPort: number,
-    remoteAddress: number,
+    remoteAddress: IpAddress,
     wantedRemotePort: number,
   ): TcpConnection | undefined {
     if (this.#isClosed || !this.#makeRoom()) return undefined;
@@ -188,14 +189,14 @@ export class Tcp {
 
   // --- the table ---
 
-  #find(hash: number, guest: number, guestPort: number, remote: number, remotePort: number) {
+  #find(hash: number, guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number) {
     let connection = this.#buckets[hash];
     while (
       connection !== undefined &&
       (connection.guestPort !== guestPort ||
         connection.remotePort !== remotePort ||
-        connection.remoteAddress !== remote ||
-        connection.guestAddress !== guest)
+        !sameAddress(connection.remoteAddress, remote) ||
+        !sameAddress(connection.guestAddress, guest))
     )
       connection = connection.nextInBucket;
     return connection;
@@ -280,13 +281,20 @@ export class Tcp {
 
   // --- towards the guest ---
 
+  /** Largest segment that a packet to that address has room for. */
+  mssTo(guest: IpAddress): number {
+    const { mtu, mtu6 } = this.settings;
+    return (typeof guest === "number" ? mtu : mtu6) - ipHeaderBytes(guest) - TCP_HEADER_BYTES;
+  }
+
   /** Sends a SYN or SYN|ACK with our options. False: no room. */
   sendSyn(connection: TcpConnection, flags: number, seq: number, withScale: boolean, withSack: boolean): boolean {
     const { bytes } = this.#link.output;
-    let at = TCP_AT + TCP_HEADER_BYTES;
+    const tcpAt = tcpAtFor(connection.guestAddress);
+    let at = tcpAt + TCP_HEADER_BYTES;
     bytes[at] = OPTION_MSS;
     bytes[at + 1] = 4;
-    put16(bytes, at + 2, this.settings.mss);
+    put16(bytes, at + 2, this.mssTo(connection.guestAddress));
     at += 4;
     if (withSack) {
       bytes[at] = bytes[at + 1] = OPTION_NOP;
@@ -306,7 +314,7 @@ export class Tcp {
     }
     const window = connection.phase === "synSent" ? this.settings.receiveBytes : receiver.announce();
     const ack = (flags & ACK) !== 0 ? receiver.nxt : 0;
-    return this.#finish(connection, flags, seq, ack, Math.min(window, 0xffff), at - TCP_AT, 0);
+    return this.#finish(connection, flags, seq, ack, Math.min(window, 0xffff), at - tcpAt, 0);
   }
 
   /** Sends `length` bytes that lie at `distance` in the connection's send buffer. False: no room. */
@@ -321,7 +329,8 @@ export class Tcp {
   ): boolean {
     if (this.isBlocked) return false;
     const { bytes } = this.#link.output;
-    let at = TCP_AT + TCP_HEADER_BYTES;
+    const tcpAt = tcpAtFor(connection.guestAddress);
+    let at = tcpAt + TCP_HEADER_BYTES;
     if (sackLimit > 0) {
       const blocks = connection.receiver.sackBlocks(this.#sack, sackLimit);
       bytes[at] = bytes[at + 1] = OPTION_NOP;
@@ -331,7 +340,7 @@ export class Tcp {
       for (let i = 0; i < 2 * blocks; i++, at += 4) put32(bytes, at, this.#sack[i]);
     }
     if (length > 0) connection.sender.ring.read(distance, bytes, at, length);
-    return this.#finish(connection, flags, seq, connection.receiver.nxt, window, at - TCP_AT, length);
+    return this.#finish(connection, flags, seq, connection.receiver.nxt, window, at - tcpAt, length);
   }
 
   #finish(
@@ -366,19 +375,20 @@ export class Tcp {
   ): number {
     const { bytes } = this.#link.output;
     const { guestAddress, remoteAddress } = ends;
-    put16(bytes, TCP_AT, ends.remotePort);
-    put16(bytes, TCP_AT + 2, ends.guestPort);
-    put32(bytes, TCP_AT + 4, seq);
-    put32(bytes, TCP_AT + 8, ack);
-    bytes[TCP_AT + 12] = (headerBytes / 4) << 4;
-    bytes[TCP_AT + 13] = flags;
-    put16(bytes, TCP_AT + 14, window);
-    put32(bytes, TCP_AT + 16, 0);
+    const tcpAt = tcpAtFor(guestAddress);
+    put16(bytes, tcpAt, ends.remotePort);
+    put16(bytes, tcpAt + 2, ends.guestPort);
+    put32(bytes, tcpAt + 4, seq);
+    put32(bytes, tcpAt + 8, ack);
+    bytes[tcpAt + 12] = (headerBytes / 4) << 4;
+    bytes[tcpAt + 13] = flags;
+    put16(bytes, tcpAt + 14, window);
+    put32(bytes, tcpAt + 16, 0);
     const tcpBytes = headerBytes + length;
     const pseudo = pseudoHeaderSum(remoteAddress, guestAddress, PROTOCOL_TCP, tcpBytes);
-    put16(bytes, TCP_AT + 16, foldSum(addToSum(pseudo, bytes, TCP_AT, tcpBytes)));
+    put16(bytes, tcpAt + 16, foldSum(addToSum(pseudo, bytes, tcpAt, tcpBytes)));
     this.#link.writeHeaders(mac, remoteAddress, guestAddress, PROTOCOL_TCP, tcpBytes);
-    return TCP_AT + tcpBytes;
+    return tcpAt + tcpBytes;
   }
 
   /** A segment without data that waits for room if it has to; lost if nobody knows where the guest is. */
@@ -415,8 +425,17 @@ export class Tcp {
   }
 }
 
-function hashOf(guest: number, guestPort: number, remote: number, remotePort: number): number {
-  let hash = Math.imul(guest ^ (guestPort << 16) ^ remotePort, 0x9e3779b1) ^ remote;
+/** Where the TCP header is in frames to that address. */
+function tcpAtFor(guest: IpAddress): number {
+  return ETHERNET_HEADER_BYTES + ipHeaderBytes(guest);
+}
+
+function bitsOf(address: IpAddress): number {
+  return typeof address === "number" ? address : address.hash;
+}
+
+function hashOf(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): number {
+  let hash = Math.imul(bitsOf(guest) ^ (guestPort << 16) ^ remotePort, 0x9e3779b1) ^ bitsOf(remote);
   hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
   return (hash ^ (hash >>> 13)) & (BUCKETS - 1);
 }

@@ -2,7 +2,7 @@
  * For tests: the guest's end of a TCP connection, written on its own and simply: everything to send is in memory, one timer,
  * one segment sent again at a time, out-of-order data in a map. Checks what a real stack would.
  */
-import type { TestGuest } from "./guest.ts";
+import type { TestAddress, TestGuest } from "./guest.ts";
 
 export const FIN = 1;
 export const SYN = 2;
@@ -11,6 +11,7 @@ export const PSH = 8;
 export const ACK = 16;
 
 const MSS = 1460;
+const MSS6 = 1440;
 const RTO_MS = 600;
 
 export interface GuestTcpOptions {
@@ -38,7 +39,7 @@ export class GuestTcp {
   duplicateSegments = 0;
   acksSeen = 0;
   readonly #guest: TestGuest;
-  readonly remote: number;
+  readonly remote: TestAddress;
   readonly remotePort: number;
   readonly port: number;
   readonly #options: Required<GuestTcpOptions>;
@@ -60,12 +61,18 @@ export class GuestTcp {
   #later = new Map<number, { bytes: Uint8Array; fin: boolean }>();
   #unreadBytes = 0;
 
-  constructor(guest: TestGuest, port: number, remote: number, remotePort: number, options: GuestTcpOptions = {}) {
+  constructor(guest: TestGuest, port: number, remote: TestAddress, remotePort: number, options: GuestTcpOptions = {}) {
     this.#guest = guest;
     this.port = port;
     this.remote = remote;
     this.remotePort = remotePort;
-    this.#options = { windowBytes: 65_535, withSack: true, windowShift: 2, mss: MSS, ...options };
+    this.#options = {
+      windowBytes: 65_535,
+      withSack: true,
+      windowShift: 2,
+      mss: typeof remote === "string" ? MSS6 : MSS,
+      ...options,
+    };
     this.#iss = (guest.nextSequence + port * 7919) | 0;
     this.una = this.#iss;
     this.nxt = (this.#iss + 1) | 0;

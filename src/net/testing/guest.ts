@@ -1,6 +1,6 @@
 /**
- * For tests: a guest at the end of the wire, with an Ethernet and IPv4 stack of its own that checks every frame it gets: lengths,
- * addresses and every checksum. `problems` must stay empty.
+ * For tests: a guest at the end of the wire, with an Ethernet, IPv4 and IPv6 stack of its own that checks every frame it gets: lengths,
+ * addresses and every checksum. `problems` must stay empty. An address is a number if it is IPv4, text if it is IPv6.
  */
 
 import { silentLogger } from "../../base/logger.ts";
@@ -8,6 +8,7 @@ import type { HostNetwork } from "../host-network.ts";
 import { defaultNatConfig, type NatConfig, type NatLimits, natLimits } from "../nat-config.ts";
 import { NatNetwork } from "../nat-network.ts";
 import { ACK, GuestTcp, type GuestTcpOptions, SYN } from "./guest-tcp.ts";
+import { fragment6, guestAddress6, guestLinkLocal, packet6, pseudo6, text6 } from "./ipv6.ts";
 import { perfectWire, SimHost, type TestClock, Wire, type WireFaults } from "./simulation.ts";
 
 export const guestMac = Uint8Array.of(0x08, 0x00, 0x27, 0x12, 0x34, 0x56);
@@ -28,7 +29,11 @@ export function checksum(bytes: Uint8Array, start = 0): number {
   return 0xffff - sum;
 }
 
-function pseudo(source: number, destination: number, protocol: number, length: number): number {
+export type TestAddress = number | string;
+
+function pseudo(source: TestAddress, destination: TestAddress, protocol: number, length: number): number {
+  if (typeof source === "string" || typeof destination === "string")
+    return 0xffff - checksum(pseudo6(String(source), String(destination), protocol, length));
   const header = new Uint8Array(12);
   const view = new DataView(header.buffer);
   view.setInt32(0, source);
@@ -39,9 +44,9 @@ function pseudo(source: number, destination: number, protocol: number, length: n
 }
 
 export interface Datagram {
-  readonly source: number;
+  readonly source: TestAddress;
   readonly sourcePort: number;
-  readonly destination: number;
+  readonly destination: TestAddress;
   readonly port: number;
   readonly data: Uint8Array;
 }
@@ -51,6 +56,12 @@ export interface IcmpMessage {
   readonly type: number;
   readonly code: number;
   readonly body: Uint8Array;
+}
+
+export interface Icmp6Message extends Omit<IcmpMessage, "source"> {
+  readonly source: string;
+  readonly destination: string;
+  readonly hopLimit: number;
 }
 
 export interface TestGuestOptions {
@@ -70,11 +81,13 @@ export class TestGuest {
   readonly clock: TestClock;
   readonly nat: NatNetwork;
   address = ip("10.0.2.15");
+  address6 = guestAddress6;
   /** Who else the guest listens as: ports that accept connections. */
   readonly accepts = new Map<number, (connection: GuestTcp) => void>();
   readonly problems: string[] = [];
   readonly datagrams: Datagram[] = [];
   readonly icmp: IcmpMessage[] = [];
+  readonly icmp6: Icmp6Message[] = [];
   readonly arpReplies: { address: number; mac: Uint8Array }[] = [];
   frames = 0;
   longestFrame = 0;
@@ -148,10 +161,10 @@ export class TestGuest {
 
   udpPacket(
     sourcePort: number,
-    destination: number,
+    destination: TestAddress,
     port: number,
     data: Uint8Array,
-    source = this.address,
+    source = this.sourceFor(destination),
   ): Uint8Array {
     const packet = new Uint8Array(8 + data.length);
     const view = new DataView(packet.buffer);
@@ -163,8 +176,22 @@ export class TestGuest {
     return packet;
   }
 
-  sendUdp(sourcePort: number, destination: number, port: number, data: Uint8Array, source = this.address): void {
+  sourceFor(destination: TestAddress): TestAddress {
+    return typeof destination === "number" ? this.address : this.address6;
+  }
+
+  sendUdp(
+    sourcePort: number,
+    destination: TestAddress,
+    port: number,
+    data: Uint8Array,
+    source = this.sourceFor(destination),
+  ): void {
     const packet = this.udpPacket(sourcePort, destination, port, data, source);
+    if (typeof source === "string" || typeof destination === "string") {
+      this.sendIp6(String(destination), 17, packet, { source: String(source) });
+      return;
+    }
     const to = destination === -1 ? everybody : gatewayMac;
     if (packet.length <= 1480) {
       this.sendIp(destination, 17, packet, { source, to });
@@ -179,7 +206,7 @@ export class TestGuest {
 
   sendTcp(
     sourcePort: number,
-    destination: number,
+    destination: TestAddress,
     port: number,
     flags: number,
     seq: number,
@@ -200,8 +227,54 @@ export class TestGuest {
     view.setUint16(14, window);
     packet.set(options, 20);
     packet.set(data, headerBytes);
-    view.setUint16(16, checksum(packet, pseudo(this.address, destination, 6, packet.length)));
-    this.sendIp(destination, 6, packet);
+    view.setUint16(16, checksum(packet, pseudo(this.sourceFor(destination), destination, 6, packet.length)));
+    if (typeof destination === "string") this.sendIp6(destination, 6, packet);
+    else this.sendIp(destination, 6, packet);
+  }
+
+  /** `payload` as the extension headers and what follows; larger than a frame: in fragments. */
+  sendIp6(
+    destination: string,
+    next: number,
+    payload: Uint8Array,
+    { source = this.address6, to = gatewayMac, hopLimit = 64 } = {},
+  ): void {
+    const send = (kind: number, part: Uint8Array) =>
+      this.sendFrame(to, 0x86dd, packet6({ source, destination, next: kind, hopLimit, payload: part }));
+    if (payload.length <= 1460) {
+      send(next, payload);
+      return;
+    }
+    const id = ++this.#identification;
+    for (let at = 0; at < payload.length; at += 1448) {
+      const hasMore = at + 1448 < payload.length;
+      send(44, fragment6(next, at, hasMore, id, payload.subarray(at, at + 1448)));
+    }
+  }
+
+  /** `message` without its checksum. */
+  sendIcmp6(
+    destination: string,
+    message: Uint8Array,
+    { source = this.address6, to = gatewayMac, hopLimit = 64 } = {},
+  ): void {
+    const sealed = message.slice();
+    sealed.set([0, 0], 2);
+    const sum = checksum(sealed, pseudo(source, destination, 58, sealed.length));
+    sealed.set([sum >> 8, sum & 255], 2);
+    this.sendIp6(destination, 58, sealed, { source, to, hopLimit });
+  }
+
+  ping6(
+    destination: string,
+    length = 56,
+    options: { source?: string; to?: Uint8Array<ArrayBuffer>; hopLimit?: number } = {},
+  ): void {
+    this.sendIcmp6(
+      destination,
+      new Uint8Array(8 + length).map((_, i) => (i === 0 ? 128 : i < 8 ? 0 : i & 255)),
+      options,
+    );
   }
 
   ping(destination: number, length = 56, ttl = 64): void {
@@ -233,8 +306,9 @@ export class TestGuest {
   }
 
   connect(destination: string, port: number, sourcePort: number, options: GuestTcpOptions = {}): GuestTcp {
-    const connection = new GuestTcp(this, sourcePort, ip(destination), port, options);
-    this.#connections.set(`${sourcePort},${ip(destination)},${port}`, connection);
+    const remote = destination.includes(":") ? destination : ip(destination);
+    const connection = new GuestTcp(this, sourcePort, remote, port, options);
+    this.#connections.set(`${sourcePort},${remote},${port}`, connection);
     connection.open();
     return connection;
   }
@@ -254,7 +328,9 @@ export class TestGuest {
     this.longestFrame = Math.max(this.longestFrame, frame.length);
     if (frame.length < 60 || frame.length > 1514) this.problems.push(`a frame of ${frame.length} bytes`);
     const isForMe =
-      guestMac.every((byte, i) => frame[i] === byte) || frame.subarray(0, 6).every((byte) => byte === 255);
+      guestMac.every((byte, i) => frame[i] === byte) ||
+      frame.subarray(0, 6).every((byte) => byte === 255) ||
+      (frame[0] === 0x33 && frame[1] === 0x33);
     if (!isForMe) {
       this.problems.push("a frame for somebody else");
       return;
@@ -263,6 +339,7 @@ export class TestGuest {
     const type = view.getUint16(12);
     if (type === 0x0806) this.#receiveArp(frame.subarray(14), view);
     else if (type === 0x0800) this.#receiveIp(frame.subarray(14));
+    else if (type === 0x86dd) this.#receiveIp6(frame.subarray(14));
     else this.problems.push(`a frame of type ${type.toString(16)}`);
   }
 
@@ -300,6 +377,38 @@ export class TestGuest {
     this.#dispatch(all[9], view.getInt32(12), destination, payload);
   }
 
+  #receiveIp6(all: Uint8Array): void {
+    const view = new DataView(all.buffer, all.byteOffset, all.length);
+    const end = 40 + view.getUint16(4);
+    if (all.length < 40 || all[0] !== 0x60 || all[7] === 0 || end > all.length) {
+      this.problems.push("a bad IPv6 header");
+      return;
+    }
+    const [source, destination] = [text6(all, 8), text6(all, 24)];
+    if (![this.address6, guestLinkLocal].includes(destination) && !destination.startsWith("ff02::")) {
+      this.problems.push("a packet for another address");
+      return;
+    }
+    let [next, payload] = [all[6], all.slice(40, end)];
+    if (next === 44) {
+      const fragment = view.getUint16(42);
+      // In IPv4's form: offset in units of 8, the flag above.
+      const asIpv4 = (fragment >> 3) | ((fragment & 1) << 13);
+      const whole = this.#reassemble(view.getUint32(44) + 0x10000, asIpv4, payload.slice(8));
+      next = payload[0];
+      if (whole === undefined) return;
+      payload = whole;
+    }
+    if (next !== 58) {
+      this.#dispatch(next, source, destination, payload);
+      return;
+    }
+    if (checksum(payload, pseudo(source, destination, 58, payload.length)) !== 0)
+      this.problems.push("a bad ICMPv6 checksum");
+    const [type, code] = payload;
+    this.icmp6.push({ source, destination, type, code, hopLimit: all[7], body: payload.slice(4) });
+  }
+
   #reassemble(id: number, fragment: number, payload: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
     const entry = this.#fragments.get(id) ?? { parts: new Map(), total: undefined };
     this.#fragments.set(id, entry);
@@ -315,9 +424,9 @@ export class TestGuest {
     return whole;
   }
 
-  #dispatch(protocol: number, source: number, destination: number, payload: Uint8Array<ArrayBuffer>): void {
+  #dispatch(protocol: number, source: TestAddress, destination: TestAddress, payload: Uint8Array<ArrayBuffer>): void {
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-    if (protocol === 1) {
+    if (protocol === 1 && typeof source === "number") {
       if (checksum(payload) !== 0) this.problems.push("a bad ICMP checksum");
       this.icmp.push({ source, type: payload[0], code: payload[1], body: payload.slice(4) });
       return;
