@@ -21,7 +21,7 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
   const text = (name: string, contentType: string) => ({ contentType, read: () => readFileSync(join(page, name)) });
   files.set("/", text("index.html", "text/html; charset=utf-8"));
   files.set("/style.css", text("style.css", "text/css; charset=utf-8"));
-  for (const name of ["console", "sound", "player"]) {
+  for (const name of ["console", "elements", "keys", "sound", "player"]) {
     files.set(`/${name}.js`, {
       contentType: javaScript,
       // Types are all that separates the page's scripts from what a browser runs.

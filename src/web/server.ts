@@ -56,7 +56,13 @@ export class WebConsole {
   /** Listens on the port of the last run if it is free, else on any. `tokenPath`: see token.ts. */
   static async listen(host: ConsoleHost, tokenPath: string, log: Logger): Promise<WebConsole> {
     const { token, port: lastPort } = loadToken(tokenPath);
-    const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 });
+    const server = createServer({
+      requestTimeout: 30_000,
+      headersTimeout: 5000,
+      // Connections that say nothing do not keep others out for longer.
+      connectionsCheckingInterval: 1000,
+      maxHeaderSize: 16_384,
+    });
     server.maxConnections = MAX_SOCKETS;
     const port = (await listenOn(server, lastPort)) ?? (lastPort === 0 ? undefined : await listenOn(server, 0));
     if (port === undefined) throw new AnneauError(`the web console cannot listen on ${ADDRESS}`);
@@ -100,7 +106,7 @@ export class WebConsole {
       response.writeHead(200, { "Content-Type": file.contentType }).end(file.read());
     } else if (method === "GET" && path === "") {
       // Without the slash, relative addresses would miss the token.
-      response.writeHead(308, { Location: `${request.url}/` }).end();
+      response.writeHead(308, { Location: `${request.url?.replace(/[?#].*/, "")}/` }).end();
     } else if (method === "GET" && path === "/state") {
       sendJson(response, await this.#host.state());
     } else if (method === "GET" && path === "/media") {

@@ -45,9 +45,9 @@ test("the page shows the machine's picture to the pixel, types, and its buttons 
     return width === shot.width && height === shot.height && Buffer.compare(rgb, shot.rgb) === 0;
   });
   await until("the state on the page", async () => (await page.textContent("#state")) === "paused");
+  await page.waitForSelector("#veil:has-text('paused')");
   await page.screenshot({ path: join(pictures, "console-text.png") });
-  await page.click("summary:has-text('Machine')");
-  await page.click("button:has-text('Resume')");
+  await page.click("#veil button");
   await until("the resumption", async () => (await control.request("status", {})).state === "running");
   // F2 from the menu of keys: the guest changes to a graphics mode, and the page follows.
   await page.click("summary:has-text('Keys')");
@@ -61,9 +61,32 @@ test("the page shows the machine's picture to the pixel, types, and its buttons 
   await page.click("button:has-text('Switch off')");
   await until("the end", () => guest.box.info(guest.name).get("VMState") === "poweroff");
   await until("the page knows", async () => (await page.textContent("#state")) === "not running");
+  await page.waitForSelector("#veil:has-text('not running')");
+  await page.screenshot({ path: join(pictures, "console-off.png") });
   // Started again, the machine is at the same address, and the page finds it by itself.
   expect(addressIn(guest.start("gui"))).toBe(url);
   await page.waitForSelector("body[data-connected]");
+  await page.waitForSelector("#veil", { state: "hidden" });
+});
+
+test("pixel by pixel in a small window, the screen's last corner can be reached", async () => {
+  const guest = new ConsoleGuest();
+  const url = addressIn(guest.start("gui"));
+  await guest.shows("ready");
+  const page = await open(url, { width: 600, height: 300 });
+  await page.click("summary:has-text('View')");
+  await page.click("#scale");
+  const canvas = page.locator("#screen canvas");
+  await until("the whole size", async () => (await canvas.boundingBox())?.width === 720);
+  const reach = await page.evaluate<number[]>(`(() => {
+    const box = document.querySelector("#screen > div");
+    box.scrollTo(10000, 10000);
+    const bars = [box.offsetWidth - box.clientWidth, box.offsetHeight - box.clientHeight];
+    const canvas = box.querySelector("canvas").getBoundingClientRect();
+    const view = box.getBoundingClientRect();
+    return [view.right - bars[0] - canvas.right, view.bottom - bars[1] - canvas.bottom].map(Math.round);
+  })()`);
+  expect(reach).toEqual([0, 0]);
 });
 
 test("media: a floppy is ejected and inserted again", async () => {
@@ -84,7 +107,7 @@ test("media: a floppy is ejected and inserted again", async () => {
   await page.click("button:has-text('Insert')");
   await until("the refusal", async () => (await page.textContent("#message"))?.includes("/nonexistent.img"));
   await page.fill(".drive input", image);
-  await page.click("button:has-text('Insert')");
+  await page.press(".drive input", "Enter");
   await until("the floppy", () => guest.box.info(guest.name).get(key) === image);
 }, 120_000);
 
@@ -98,7 +121,19 @@ test("on a phone: the bar fits, and the keyboard button types", async () => {
   await page.tap("#type");
   await page.keyboard.insertText("Phone 7!");
   await guest.shows("Phone 7!");
+  // A word as phones make it: composed letter by letter, changed on the way, and one taken back.
+  const browserKeys = await page.context().newCDPSession(page);
+  for (const text of ["n", "ne", "new", "ner", "nerv"]) {
+    const caret = { selectionStart: text.length, selectionEnd: text.length };
+    await browserKeys.send("Input.imeSetComposition", { text, ...caret });
+  }
+  await browserKeys.send("Input.insertText", { text: "never." });
+  await page.keyboard.press("Backspace");
+  await guest.shows("Phone 7!never");
+  // What a phone's keyboard does not have: the menu stays, and a key can be held.
   await page.tap("summary:has-text('Keys')");
+  await page.tap("#key-pad button:text-is('Shift')");
+  expect(await page.getAttribute("#key-pad button:text-is('Shift')", "aria-pressed")).toBe("true");
   await page.screenshot({ path: join(pictures, "console-phone.png") });
 });
 

@@ -2,6 +2,8 @@
  * The page of the web console: noVNC for the screen, buttons for the machine around it. Served with its types taken off; all
  * addresses are relative to the page's own, which carries the token.
  */
+import { addButton, element } from "./elements.js";
+import { Keys } from "./keys.js";
 import RFB from "./novnc/core/rfb.js";
 import { Sound } from "./sound.js";
 
@@ -29,14 +31,8 @@ const RECONNECT_MS = 1500;
 const STATE_MS = 1000;
 const MESSAGE_MS = 5000;
 
-function element<T extends HTMLElement = HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`no element '${id}'`);
-  return found as T;
-}
 const screen = element("screen");
 const bar = element("bar");
-const typing = element<HTMLTextAreaElement>("typing");
 const scaleButton = element("scale");
 
 /** An address of this page's server, for WebSockets. */
@@ -54,8 +50,7 @@ let hasEnded = false;
 
 function connect(): void {
   const connection = new RFB(screen, socketAddress("rfb"), { shared: true });
-  connection.scaleViewport = isScaled;
-  connection.clipViewport = !isScaled;
+  fitIn(connection);
   connection.showDotCursor = true;
   connection.background = "#0d1014";
   connection.addEventListener("connect", () => {
@@ -64,10 +59,22 @@ function connect(): void {
   });
   connection.addEventListener("disconnect", () => {
     delete document.body.dataset.connected;
+    keys.forget();
     if (rfb === connection) rfb = undefined;
     if (!hasEnded) setTimeout(connect, RECONNECT_MS);
   });
   rfb = connection;
+}
+
+/**
+ * Pixel by pixel, a screen that is larger than the window has scroll bars; fingers, whose gestures go to the machine, push it about
+ * instead.
+ */
+function fitIn(connection: RFB): void {
+  const isTouched = matchMedia("(pointer: coarse)").matches;
+  connection.scaleViewport = isScaled;
+  connection.clipViewport = !isScaled && isTouched;
+  connection.dragViewport = !isScaled && isTouched;
 }
 
 // --- What the machine is doing.
@@ -83,6 +90,7 @@ async function refreshState(): Promise<void> {
     // The machine's process has gone, or is busy: it is asked again.
   }
   element("state").textContent = state?.state ?? "not running";
+  draw(state?.state ?? "");
   if (state === undefined) {
     for (const light of ["cpu", "disk", "net"]) setLight(light, 0);
     return;
@@ -96,11 +104,28 @@ async function refreshState(): Promise<void> {
   setLight("net", state.netBytes !== (last?.netBytes ?? state.netBytes) ? 1 : 0);
   for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) {
     const { action } = button.dataset;
-    button.hidden = action === (state.state === "paused" ? "pause" : "resume");
+    if (button.id === "") button.hidden = action === (state.state === "paused" ? "pause" : "resume");
   }
   element("lock").hidden = state.isPointerAbsolute;
   if (sound.isOn) element("sound").title = `${Math.round(sound.delaySeconds * 1000)} ms behind the machine`;
   last = state;
+}
+
+const veils: Record<string, string> = {
+  "": "The machine is not running. When it is started again, it appears here.",
+  paused: "The machine is paused.",
+  stopping: "The machine is being switched off.",
+  gurumeditation: "The machine has come to a dead end: it can be reset or switched off. Its log says why.",
+};
+
+/** What is before the screen while the machine does not run. */
+function draw(state: string): void {
+  const text = veils[state];
+  element("veil").hidden = text === undefined;
+  element("veil").dataset.state = state;
+  element("veil-resume").hidden = state !== "paused";
+  if (element("veil-text").textContent !== text) element("veil-text").textContent = text ?? "";
+  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) button.disabled = state === "";
 }
 
 function setLight(name: string, share: number): void {
@@ -156,68 +181,7 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]
   });
 }
 
-/** X11 keysyms and the places of the keys, as noVNC wants them. */
-const keyNames: Record<string, readonly [keysym: number, code: string]> = {
-  Ctrl: [0xffe3, "ControlLeft"],
-  Alt: [0xffe9, "AltLeft"],
-  Shift: [0xffe1, "ShiftLeft"],
-  Win: [0xffeb, "MetaLeft"],
-  Esc: [0xff1b, "Escape"],
-  Tab: [0xff09, "Tab"],
-  Print: [0xff61, "PrintScreen"],
-  Backspace: [0xff08, "Backspace"],
-  C: [0x63, "KeyC"],
-};
-for (let i = 1; i <= 12; i++) keyNames[`F${i}`] = [0xffbd + i, `F${i}`];
-
-const combinations = [
-  "Esc",
-  "Tab",
-  "Ctrl+C",
-  "Alt+Tab",
-  "Alt+F4",
-  "Ctrl+Esc",
-  "Win",
-  "Print",
-  "Ctrl+Alt+Backspace",
-  "Ctrl+Alt+F1",
-  "Ctrl+Alt+F2",
-  "Ctrl+Alt+F7",
-  "F1",
-  "F2",
-  "F8",
-  "F10",
-  "F12",
-];
-
-function press(combination: string): void {
-  const keys = combination.split("+").map((name) => keyNames[name]);
-  for (const [keysym, code] of keys) rfb?.sendKey(keysym, code, true);
-  for (const [keysym, code] of keys.reverse()) rfb?.sendKey(keysym, code, false);
-}
-
-function addButton(parent: HTMLElement, text: string, onClick: () => void): HTMLButtonElement {
-  const button = document.createElement("button");
-  button.textContent = text;
-  button.addEventListener("click", onClick);
-  parent.append(button);
-  return button;
-}
-
-addButton(element("keys"), "Ctrl+Alt+Delete", () => {
-  rfb?.sendCtrlAltDel();
-  backToScreen();
-});
-for (const combination of combinations) {
-  addButton(element("keys"), combination, () => {
-    press(combination);
-    backToScreen();
-  });
-}
-element("cad").addEventListener("click", () => {
-  rfb?.sendCtrlAltDel();
-  backToScreen();
-});
+const keys = new Keys((keysym, code, isDown) => rfb?.sendKey(keysym, code, isDown), backToScreen);
 
 /** Menus close, and keys go to the machine again. */
 function backToScreen(): void {
@@ -234,16 +198,18 @@ document.addEventListener("pointerdown", (event) => {
 scaleButton.addEventListener("click", () => {
   isScaled = !isScaled;
   scaleButton.setAttribute("aria-pressed", String(isScaled));
-  if (rfb) {
-    rfb.scaleViewport = isScaled;
-    rfb.clipViewport = !isScaled;
-  }
+  if (rfb) fitIn(rfb);
   backToScreen();
 });
 element("full").addEventListener("click", async () => {
   backToScreen();
   if (document.fullscreenElement) await document.exitFullscreen();
-  else await document.documentElement.requestFullscreen();
+  else {
+    await document.documentElement.requestFullscreen();
+    // Where the browser can: Esc, Alt-Tab and the like go to the machine, and Esc held leaves.
+    const { keyboard } = navigator as { keyboard?: { lock?(): Promise<void> } };
+    await keyboard?.lock?.().catch(() => {});
+  }
 });
 element("shot").addEventListener("click", () => {
   const link = document.createElement("a");
@@ -295,10 +261,18 @@ async function showMedia(): Promise<void> {
     const change = async (image: string) => {
       if (await post("medium", { drive: drive.id, path: image })) await showMedia();
     };
-    addButton(box, "Insert", () => {
-      if (path.value !== "") void change(path.value);
+    const insert = () => {
+      if (path.value === "") path.focus();
+      else void change(path.value);
+    };
+    path.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") insert();
     });
-    if (drive.path !== "") addButton(box, "Eject", () => void change(""));
+    const buttons = document.createElement("div");
+    buttons.className = "row";
+    addButton(buttons, "Insert", insert);
+    if (drive.path !== "") addButton(buttons, "Eject", () => void change(""));
+    box.append(buttons);
     list.append(box);
   }
 }
@@ -341,45 +315,15 @@ for (const name of mouseEvents) {
   );
 }
 
-// --- A phone's keyboard: it types into a field, whose text becomes keys.
-
-element("type").addEventListener("click", () => {
-  typing.value = " ";
-  typing.focus({ preventScroll: true });
-});
-typing.addEventListener("input", (event) => {
-  const { inputType, data } = event as InputEvent;
-  if (inputType === "deleteContentBackward") tap(0xff08, "Backspace");
-  else if (inputType === "insertLineBreak") tap(0xff0d, "Enter");
-  else {
-    for (const character of data ?? "") {
-      if (character === "\n") tap(0xff0d, "Enter");
-      else tapCharacter(character);
-    }
-  }
-  // Something to delete, so that the next Backspace is an event too.
-  typing.value = " ";
-});
-typing.addEventListener("keydown", (event) => {
-  const named: Record<string, number> = { Tab: 0xff09, Escape: 0xff1b };
-  if (named[event.key] === undefined) return;
-  event.preventDefault();
-  tap(named[event.key], event.key);
-});
-
-function tap(keysym: number, code: string | null): void {
-  rfb?.sendKey(keysym, code, true);
-  rfb?.sendKey(keysym, code, false);
-}
-/** Without a place: the server finds the key, and Shift with it. */
-function tapCharacter(character: string): void {
-  const point = character.codePointAt(0) ?? 0;
-  tap(point < 0x100 ? point : 0x0100_0000 + point, null);
-}
-
 window.addEventListener("pagehide", () => {
   hasEnded = true;
   rfb?.disconnect();
+});
+window.addEventListener("pageshow", (event) => {
+  // Back from the browser's memory of pages.
+  if (!event.persisted) return;
+  hasEnded = false;
+  connect();
 });
 bar.addEventListener("contextmenu", (event) => event.preventDefault());
 connect();

@@ -3,6 +3,7 @@ export default class RFB extends EventTarget {
   constructor(target: HTMLElement, url: string, options?: { shared?: boolean });
   scaleViewport: boolean;
   clipViewport: boolean;
+  dragViewport: boolean;
   showDotCursor: boolean;
   background: string;
   readonly capabilities: { readonly power: boolean };
