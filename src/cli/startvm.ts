@@ -1,8 +1,11 @@
 /** startvm: starts a VM's process, which lives on when the command ends. Everything that can be known before is checked. */
+import { accessSync, constants, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { memoryWarning } from "../config/host-memory.ts";
 import { lookUpMachine } from "../config/machine-lookup.ts";
 import { alreadyLocked, sessionOf } from "../config/machine-session.ts";
 import { settings } from "../config/machine-settings.ts";
+import { audioFileOf } from "../config/machine-spec.ts";
 import { MediaIndex, type MediumKind } from "../config/media-registry.ts";
 import { inspectImage } from "../config/open-medium.ts";
 import { loadRegistry } from "../config/registry.ts";
@@ -69,6 +72,7 @@ async function start(id: string, typed: string | undefined, trace: string, termi
   checkMedia(vbox, index);
   if (sessionOf(vbox.path).kind === "dead") editVbox(vbox.path, recordAbort);
   for (const what of supportOf(vbox, index).warned) terminal.warn(`'${vbox.name}': not carried out: ${what}`);
+  checkSoundFile(vbox, terminal);
   const tight = memoryWarning(vbox.get(settings.memoryMiB));
   if (tight !== undefined) terminal.warn(`'${vbox.name}': ${tight}`);
   const { launchMachine } = await import("../control/launch.ts");
@@ -85,6 +89,20 @@ async function start(id: string, typed: string | undefined, trace: string, termi
     await showConsole(vbox.uuid, vbox.name, terminal);
   } catch (error) {
     terminal.warn(`'${vbox.name}' runs, but its console cannot be opened: ${(error as Error).message}`);
+  }
+}
+
+/** Nothing is written before the guest plays something, which would be late to say that it cannot be. */
+function checkSoundFile(vbox: VboxFile, terminal: Terminal): void {
+  const path = vbox.get(settings.audioEnabled) ? audioFileOf(vbox) : undefined;
+  if (path === undefined) return;
+  const warn = (why: string) => terminal.warn(`'${vbox.name}': sound cannot be written to '${path}': ${why}`);
+  try {
+    const existing = statSync(path, { throwIfNoEntry: false });
+    if (existing?.isDirectory()) warn("it is a folder");
+    else accessSync(existing === undefined ? dirname(path) : path, constants.W_OK);
+  } catch (error) {
+    warn(String((error as NodeJS.ErrnoException).code));
   }
 }
 

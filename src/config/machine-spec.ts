@@ -143,7 +143,7 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     uarts: usedSerial.map((port) => absoluteMode(port.mode, vbox.folder)),
     parallels: usedParallel.map(({ path }) => (path === "" ? undefined : resolve(vbox.folder, path))),
     nics: nics.map(({ slot }) => nicDescription(vbox, slot)),
-    audioFile: audioFile(vbox),
+    audioFile: audioFileOf(vbox),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
     isHeard:
       vbox.get(settings.audioEnabled) && vbox.get(settings.audioOut) && vbox.get(settings.audioDriver) !== "null",
@@ -162,7 +162,7 @@ function audioSpec(vbox: VboxFile): MachineSpec["audio"] {
 }
 
 /** With playback switched off (--audio-out) the card plays to nobody. */
-function audioFile(vbox: VboxFile): string | undefined {
+export function audioFileOf(vbox: VboxFile): string | undefined {
   const path = vbox.extraData(AUDIO_FILE_KEY);
   return path === undefined || !vbox.get(settings.audioOut) ? undefined : resolve(vbox.folder, path);
 }

@@ -731,3 +731,21 @@ test("the handbook's Windows XP machine starts, its disc gone it does not", () =
   expect(refused.stderr).toContain("Could not find file for the medium");
   expect(box.info("vm").get("VMState")).toBe("poweroff");
 });
+
+test("a WAV file that cannot be written is said at start", () => {
+  const { box } = machine();
+  box.ok("modifyvm", "vm", "--audio-enabled", "on", "--audio-out", "on");
+  for (const [path, why] of [
+    ["nowhere/played.wav", "ENOENT"],
+    [box.home, "it is a folder"],
+  ]) {
+    box.ok("setextradata", "vm", "Anneau/AudioFile", path);
+    const { stderr, code } = box.anneau("startvm", "vm", "--type", "headless");
+    expect(code).toBe(0);
+    expect(stderr).toContain("warning: 'vm': sound cannot be written to ");
+    expect(stderr).toContain(why);
+    box.ok("controlvm", "vm", "poweroff");
+  }
+  box.ok("setextradata", "vm", "Anneau/AudioFile", "played.wav");
+  expect(box.anneau("startvm", "vm", "--type", "headless").stderr).toBe("");
+});

@@ -89,8 +89,10 @@ async function refreshState(): Promise<void> {
   } catch {
     // The machine's process has gone, or is busy: it is asked again.
   }
-  element("state").textContent = state?.state ?? "not running";
-  draw(state?.state ?? "");
+  // A machine that still shows its screen is there, and only busy.
+  const isGone = state === undefined && document.body.dataset.connected === undefined;
+  element("state").textContent = state?.state ?? (isGone ? "not running" : "busy");
+  draw(isGone ? "" : (state?.state ?? "running"));
   if (state === undefined) {
     for (const light of ["cpu", "disk", "net"]) setLight(light, 0);
     return;
@@ -118,7 +120,7 @@ const veils: Record<string, string> = {
   gurumeditation: "The machine has come to a dead end: it can be reset or switched off. Its log says why.",
 };
 
-/** What is before the screen while the machine does not run. */
+/** What is before the screen while the machine does not run; "" when there is no machine. */
 function draw(state: string): void {
   const text = veils[state];
   element("veil").hidden = text === undefined;
