@@ -34,6 +34,8 @@ const forTests = [
   ["/usr/share/seabios/bios-256k.bin", "seabios"],
   ["/usr/bin/wasm-validate", "wabt"],
   ["/usr/bin/tcpdump", "tcpdump"],
+  ["/usr/bin/socat", "socat"],
+  ["/usr/sbin/ip", "iproute2"],
   ["/usr/bin/dpkg-deb", "dpkg"],
   ["/usr/bin/vncviewer", "tigervnc-viewer"],
   ["/usr/bin/Xvfb", "xvfb"],

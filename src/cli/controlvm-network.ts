@@ -53,7 +53,7 @@ const adapterVerbs: Readonly<Record<string, AdapterVerb>> = {
 
 export const networkUsage: readonly string[] = [
   "VM setlinkstateN on|off",
-  "VM nicN null|nat|natnetwork|intnet|generic [NAME]",
+  "VM nicN null|nat|natnetwork|intnet|hostonly|bridged|generic [NAME]",
   "VM nictraceN on|off",
   "VM nictracefileN FILE",
   "VM nicpropertyN NAME=[VALUE]",

@@ -1,7 +1,6 @@
 /**
- * dhcpserver: DHCP servers of internal and host-only networks in the registry. An enabled one of an internal network runs while a VM is
- * on it, in the VM process that serves the network's switch; `start`, `restart` and `stop` reach it there. Host-only networks
- * are stored: no VM can be on one.
+ * dhcpserver: DHCP servers of internal and host-only networks in the registry. An enabled one runs while a VM is on its network, in the VM
+ * process that serves the network's switch; `start`, `restart` and `stop` reach it there.
  */
 import { loadLeases } from "../config/dhcp-leases.ts";
 import {
@@ -23,7 +22,7 @@ import {
 import { lookUpMachine } from "../config/machine-lookup.ts";
 import { editRegistry, loadRegistry, type Registry } from "../config/registry.ts";
 import type { XmlElement } from "../config/xml.ts";
-import { internalFamily, requestService } from "../control/network-switch.ts";
+import { internalFamily, requestService, tapFamily } from "../control/network-switch.ts";
 import { formatIpv4, parseIpv4 } from "../net/address.ts";
 import { rangeProblem } from "../net/dhcp/network.ts";
 import { type Command, noneLeft, type Terminal } from "./command.ts";
@@ -158,7 +157,9 @@ function existing(server: XmlElement | undefined): XmlElement {
 
 /** Without a VM on the network there is nothing to do: the first one starts its server. */
 async function request(name: string, what: "start" | "stop", terminal: Terminal): Promise<void> {
-  const outcome = name.startsWith(hostOnlyPrefix) ? "nobody" : await requestService(internalFamily, name, what);
+  const outcome = name.startsWith(hostOnlyPrefix)
+    ? await requestService(tapFamily("hostonly"), name.slice(hostOnlyPrefix.length), what)
+    : await requestService(internalFamily, name, what);
   if (outcome === "failed")
     throw new CommandError(`Failed to ${what} the DHCP server of '${name}': the log of the VM that serves it says why`);
   if (what === "start") warnUnlessRunning(name, outcome === "nobody", terminal);
@@ -166,9 +167,7 @@ async function request(name: string, what: "start" | "stop", terminal: Terminal)
 
 function warnUnlessRunning(name: string, hasNobody: boolean, terminal: Terminal): void {
   const server = dhcpServerElement(loadRegistry(), name);
-  if (name.startsWith(hostOnlyPrefix)) {
-    terminal.warn("DHCP servers of host-only networks are stored and do not run: no VM can be on one");
-  } else if (server !== undefined && !isEnabled(server)) {
+  if (server !== undefined && !isEnabled(server)) {
     terminal.warn(`the DHCP server of '${name}' is disabled and does not run`);
   } else if (hasNobody) {
     terminal.warn(`no VM is on the network '${name}': its DHCP server starts with the first one`);
@@ -200,7 +199,7 @@ export const command: Command = {
     "findlease --network NAME|--interface NAME --mac-address MAC",
   ],
   about:
-    "DHCP servers of internal networks; those of host-only networks are stored. SCOPE is --global, --vm NAME [--nic N] or --mac-address MAC; " +
+    "DHCP servers of internal and host-only networks. SCOPE is --global, --vm NAME [--nic N] or --mac-address MAC; " +
     "SETTING is --set-opt CODE VALUE, --set-opt-hex CODE HEX, --del-opt CODE, --default-lease-time SECONDS or, but for --global, " +
     "--fixed-address A. A server runs while a VM is on its network; `restart` makes changes take effect. NAT has its own.",
   async run(args, terminal) {

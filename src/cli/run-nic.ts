@@ -1,5 +1,5 @@
 /**
- * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME|natnetwork:NAME`,
+ * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME|natnetwork:NAME|hostonly:DEVICE|bridged:DEVICE`,
  * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `ipv6` (NAT has IPv6,
  * fd17:625c:f037:N::/64, the host's ::1 at ::2 with `host-loopback`), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
  * (from 127.0.0.1 unless said otherwise), `tftp=FOLDER` (what NAT's TFTP server serves), `boot=FILE` (what DHCP names to boot), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
@@ -100,7 +100,8 @@ export function parseRunNic(text: string, slot: number): RunNic {
     : undefined;
   const nat = { ...defaultNatConfig, network: `${network}/24`, localhostReachable, forwarding, bootFile, ipv6 };
   const attachment = attachmentNamed(net, nat, tftpFolder);
-  if (attachment === undefined) throw bad("net is nat, null, intnet:NAME or natnetwork:NAME");
+  if (attachment === undefined)
+    throw bad("net is nat, null, intnet:NAME, natnetwork:NAME, hostonly:DEVICE or bridged:DEVICE");
   return {
     spec: { slot, model, macAddress, cableConnected },
     description: { slot, attachment, macAddress, cableConnected, traceFile, wire },
@@ -112,6 +113,9 @@ function attachmentNamed(net: string, nat: NatConfig, tftpFolder: string): NicAt
   if (net === "null") return { kind: "null" };
   const shared = /^natnetwork:(.+)$/.exec(net)?.[1];
   if (shared !== undefined) return { kind: "nat-network", name: shared };
+  const [, mode, device] = /^(hostonly|bridged):(.+)$/.exec(net) ?? [];
+  if (mode === "hostonly" || mode === "bridged")
+    return { kind: "tap", mode, name: device, isPromiscuous: false, hearsUplink: false };
   const name = /^intnet:(.+)$/.exec(net)?.[1];
   return name === undefined ? undefined : { kind: "intnet", name, isPromiscuous: false };
 }

@@ -49,8 +49,8 @@ export const command: Command = {
   about:
     "Runs a machine in the foreground, without a settings file, its first serial port on the terminal. Ctrl-A X ends it, " +
     "Ctrl-A A types a Ctrl-A. --boot takes letters in order: a floppy, c disk, d DVD, n network. SIGUSR1 writes the picture of " +
-    "--display=png:FILE, as does the end. --nic is a network card on NAT; words: net=nat|null|intnet:NAME|natnetwork:NAME, mac=, cable=off, " +
-    "host-loopback, ipv6, tftp=FOLDER and boot=FILE (network boot), forward=tcp:HOSTPORT:GUESTPORT, trace=FILE, wire=LOSS:REORDER:DELAYMS (a bad wire). What a sound " +
+    "--display=png:FILE, as does the end. --nic is a network card on NAT; words: net=nat|null|intnet:NAME|natnetwork:NAME|hostonly:DEVICE|bridged:DEVICE, " +
+    "mac=, cable=off, host-loopback, ipv6, tftp=FOLDER and boot=FILE (network boot), forward=tcp:HOSTPORT:GUESTPORT, trace=FILE, wire=LOSS:REORDER:DELAYMS (a bad wire). What a sound " +
     "card plays goes into --audio-file, or nowhere. The exit code is 0 when the guest switches off, 1 when it dies.",
   run(args) {
     const parsed = parseArguments(args, specs);

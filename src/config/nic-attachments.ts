@@ -17,6 +17,15 @@ export type NicAttachment =
   /** One that VMs share; how it is set up is looked up when it is opened. */
   | { readonly kind: "nat-network"; readonly name: string }
   | { readonly kind: "intnet"; readonly name: string; readonly isPromiscuous: boolean }
+  /** A TAP device of the host, behind a switch that the owner's machines share. */
+  | {
+      readonly kind: "tap";
+      readonly mode: "hostonly" | "bridged";
+      readonly name: string;
+      readonly isPromiscuous: boolean;
+      /** Promiscuous as to frames from the host's side too. */
+      readonly hearsUplink: boolean;
+    }
   | {
       readonly kind: "udp-tunnel";
       readonly destination: string;
@@ -42,8 +51,11 @@ export function attachmentOf(adapter: Adapter, vmName: string): NicAttachment {
       return {
         kind: "intnet",
         name: name || "intnet",
-        isPromiscuous: adapter.attribute("promiscuousModePolicy", "Deny") !== "Deny",
+        isPromiscuous: promiscuousPolicy(adapter) !== "Deny",
       };
+    case "hostonly":
+    case "bridged":
+      return tapAttachment(adapter, mode.cli, name);
     case "natnetwork":
       return { kind: "nat-network", name: name || "NatNetwork" };
     case "generic":
@@ -53,10 +65,25 @@ export function attachmentOf(adapter: Adapter, vmName: string): NicAttachment {
   }
 }
 
-/** Bridging and host-only networks need a TAP device, which a program can open only with the help of native code. */
 function unavailable(adapter: Adapter, label: string, name: string): string {
   const number = adapter.slot + 1;
-  return `network adapter ${number} on ${label} '${name}', which needs a TAP device of the host (modifyvm --nic${number} nat)`;
+  return `network adapter ${number} on ${label} '${name}': there are no such networks (modifyvm --nic${number} nat)`;
+}
+
+const promiscuousPolicy = (adapter: Adapter) => adapter.attribute("promiscuousModePolicy", "Deny");
+
+/** Whether there is such a device, and whose, is seen when it is opened. */
+function tapAttachment(adapter: Adapter, mode: "hostonly" | "bridged", name: string): NicAttachment {
+  if (name === "") {
+    const number = adapter.slot + 1;
+    const [what, option] =
+      mode === "hostonly"
+        ? ["a host-only network", `host-only-adapter${number} vboxnet0`]
+        : ["a bridge", `bridge-adapter${number} tap0`];
+    return { kind: "unavailable", why: `network adapter ${number} on ${what} without a name (modifyvm --${option})` };
+  }
+  const policy = promiscuousPolicy(adapter);
+  return { kind: "tap", mode, name, isPromiscuous: policy !== "Deny", hearsUplink: policy === "AllowAll" };
 }
 
 function natAttachment(adapter: Adapter, vmName: string): NicAttachment {

@@ -10,6 +10,8 @@ import { socketPathNamed } from "./socket-path.ts";
 /** Families of networks: the same name in another one is another network. */
 export const internalFamily = "intnet";
 export const natNetworkFamily = "natnetwork";
+/** Networks that are named after a device of the host. */
+export const tapFamily = (mode: "hostonly" | "bridged"): string => mode;
 
 /** Magic, what it is (a card or a request about the service), promiscuous or which request, address. */
 export const GREETING_BYTES = 12;

@@ -108,7 +108,7 @@ test("dhcpserver: what Vagrant and docker-machine type", () => {
   );
   expect(box.ok("list", "dhcpservers")).toMatch(/^UpperIPAddress: 192\.168\.56\.200$[\s\S]*^Enabled: {8}No$/m);
   expect(box.vboxManage("dhcpserver", "start", "--ifname", "vboxnet0").stderr).toMatch(
-    /warning: .*host-only.* do not run/,
+    /warning: the DHCP server of 'HostInterfaceNetworking-vboxnet0' is disabled/,
   );
   box.ok("dhcpserver", "remove", "--ifname", "vboxnet0");
   expect(box.vboxManage("dhcpserver", "remove", "--ifname", "vboxnet0").stderr).toBe(

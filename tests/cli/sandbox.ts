@@ -25,7 +25,11 @@ export class Sandbox {
     LANG: "C",
   };
 
-  constructor() {
+  readonly #inside: readonly string[];
+
+  /** `inside`: a command by way of which everything is run (`nsenter …`). */
+  constructor(inside: readonly string[] = []) {
+    this.#inside = inside;
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
     onTestFinished(() => {
       this.#endMachines();
@@ -57,7 +61,8 @@ export class Sandbox {
   }
 
   as(program: string, args: readonly string[], input?: string): Outcome {
-    const outcome: SpawnSyncReturns<string> = spawnSync(process.execPath, [join(bin, program), ...args], {
+    const [first, ...rest] = [...this.#inside, process.execPath, join(bin, program), ...args];
+    const outcome: SpawnSyncReturns<string> = spawnSync(first, rest, {
       cwd: this.home,
       env: this.env,
       encoding: "utf8",

@@ -17,7 +17,7 @@ export class RunGuest extends GuestTerminal {
   /** `anneau run ARGS`. Killed when the test is over. */
   constructor(...args: string[]) {
     super();
-    this.#child = spawn(process.execPath, [anneau, "run", ...args]);
+    this.#child = this.#spawn(args);
     this.#child.stdout.on("data", (bytes: Buffer) => this.heard(bytes));
     this.#child.stderr.on("data", (bytes: Buffer) => {
       this.errors += bytes.toString();
@@ -31,6 +31,18 @@ export class RunGuest extends GuestTerminal {
     onTestFinished(() => {
       this.#child.kill("SIGKILL");
     });
+  }
+
+  /** Started by way of that command (`nsenter …`); undefined: as it is. */
+  static inside: readonly string[] = [];
+
+  #spawn(args: readonly string[]): ChildProcessWithoutNullStreams {
+    const [program, ...rest] = [...RunGuest.inside, process.execPath, anneau, "run", ...args];
+    return spawn(program, rest);
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
   }
 
   type(text: string): void {

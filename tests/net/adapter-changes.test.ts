@@ -52,7 +52,9 @@ test("link state, attachment, trace of a running VM", () => {
   box.ok("controlvm", "vm", "nic2", "null");
 
   for (const [args, text] of [
-    [["nic1", "bridged", "eth0"], "which needs a TAP device of the host"],
+    [["nic1", "bridged", "lo"], "Bridged Interface 'lo': it is no TAP device; name one"],
+    [["nic1", "bridged", "no such/name"], "no device of Linux has such a name"],
+    [["nic1", "hostonlynet", "lan"], "there are no such networks"],
     [["nic1", "pigeons"], "Invalid type 'pigeons' specified for NIC 1"],
     [["nic3", "nat"], "The NIC 3 is currently disabled and thus can't change its attachment type"],
     [["nic9", "nat"], "Invalid network adapter slot 9"],
@@ -72,10 +74,13 @@ test("link state, attachment, trace of a running VM", () => {
 test("a VM whose network cannot be had does not start, with one line", () => {
   const box = new Sandbox();
   box.ok("createvm", "--name", "vm", "--register");
-  box.ok("modifyvm", "vm", "--memory", "32", "--nic1", "hostonly", "--hostonlyadapter1", "vboxnet0");
+  box.ok("modifyvm", "vm", "--memory", "32", "--nic1", "hostonly", "--hostonlyadapter1", "vboxnet250");
   const { code, stderr } = box.anneau("startvm", "vm", "--type", "headless");
-  expect([code, stderr]).toEqual([1, expect.stringContaining("Host-only Interface 'vboxnet0'")]);
-  expect(stderr).toContain("needs a TAP device of the host");
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining("Host-only Interface 'vboxnet250': there is no such device"),
+  ]);
+  expect(stderr).toContain("as root type: ip tuntap add dev vboxnet250 mode tap user ");
   box.ok("modifyvm", "vm", "--nic1", "nat", "--natnet1", "10.9.9.0/30");
   expect(box.anneau("startvm", "vm", "--type", "headless").stderr).toContain("10.9.9.0/30");
 });

@@ -52,6 +52,7 @@ function nameOption(
   cli: string,
   example: string,
   status: OptionStatus = "stored",
+  more = "",
 ): Omit<ModifyOption, "group"> {
   return adapterOption(
     names,
@@ -59,7 +60,7 @@ function nameOption(
     (adapter, value) => adapter.setModeName(modeOf(cli), value === "none" ? "" : value),
     {
       status,
-      note: `used when the adapter is attached to \`${cli}\``,
+      note: `used when the adapter is attached to \`${cli}\`${more}`,
       example: [example],
     },
   );
@@ -93,7 +94,7 @@ export const networkOptions = inGroup("Network", [
   adapterOption("nic", "text", setAttachment, {
     status: "works",
     example: ["nat"],
-    note: "`nat`, `natnetwork`, `intnet`, `generic` (`UDPTunnel`), `null` and `none`; the others need a TAP device of the host and refuse to start",
+    note: "`nat`, `natnetwork`, `intnet`, `generic` (`UDPTunnel`), `null` and `none`; `hostonly` and `bridged` with a TAP device of the host ([network.md](network.md)); the others refuse to start",
   }),
   adapterOption("nic-type nictype", "text", setType, {
     status: "works",
@@ -128,7 +129,11 @@ export const networkOptions = inGroup("Network", [
       const policy = promiscuousPolicies[option.values[0]];
       adapter.setAttribute("promiscuousModePolicy", policy === "Deny" ? undefined : policy);
     },
-    { status: "works", example: ["allow-vms"], note: "on internal networks; `allow-vms` and `allow-all` are the same" },
+    {
+      status: "works",
+      example: ["allow-vms"],
+      note: "on internal networks, where `allow-vms` and `allow-all` are the same, host-only networks and bridges",
+    },
   ),
   adapterOption(
     "nic-bandwidth-group nicbandwidthgroup",
@@ -147,8 +152,8 @@ export const networkOptions = inGroup("Network", [
     example: ["/tmp/nic1.pcap"],
   }),
   adapterOption("nic-property nicproperty", "text", setProperty, { status: "works", example: ["dest=10.0.0.1"] }),
-  nameOption("bridge-adapter bridgeadapter", "bridged", "eth0"),
-  nameOption("host-only-adapter hostonlyadapter", "hostonly", "vboxnet0"),
+  nameOption("bridge-adapter bridgeadapter", "bridged", "tap0", "works", "; the name of a TAP device"),
+  nameOption("host-only-adapter hostonlyadapter", "hostonly", "vboxnet0", "works", "; the name of a TAP device"),
   nameOption("host-only-net hostonlynet hostonly-net", "hostonlynet", "hostonly"),
   nameOption("intnet", "intnet", "lan", "works"),
   nameOption("nat-network natnetwork", "natnetwork", "NatNetwork", "works"),

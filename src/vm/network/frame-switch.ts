@@ -2,6 +2,9 @@
  * An Ethernet switch between ports. As VirtualBox's internal networks it delivers a frame for one address to the port that
  * has it, and to promiscuous ports; an address that nobody has shown gets nobody else's attention. A port has the address it
  * was plugged in with and those that it has sent from. Frames for groups go everywhere.
+ *
+ * An uplink is a port with a network of the host behind it. It gets what is for no other port and learns nothing: a neighbour there
+ * cannot take an address away from a machine here, nor can a machine here take the uplink's own.
  */
 
 /** Addresses that one port may have; a guest that makes up more forgets its oldest. */
@@ -11,6 +14,9 @@ export interface SwitchPortOptions {
   /** Six bytes. */
   readonly macAddress: Uint8Array;
   readonly isPromiscuous: boolean;
+  /** A promiscuous port hears what an uplink sends too, whoever it is for. */
+  readonly hearsUplink?: boolean;
+  readonly isUplink?: boolean;
   /** Takes a frame, valid during the call. */
   deliver(frame: Uint8Array): void;
 }
@@ -44,13 +50,30 @@ export class SwitchPort {
   /** A frame from this port. */
   send(frame: Uint8Array): void {
     if (frame.length < 14) return;
-    this.#learn(addressAt(frame, 6));
+    const { isUplink } = this.#options;
+    const source = addressAt(frame, 6);
+    if (isUplink ? this.#isElsewhere(source) : this.#isUplinks(source)) return;
+    if (!isUplink) this.#learn(source);
     const isGroup = (frame[0] & 1) !== 0;
     const destination = addressAt(frame, 0);
+    const isOutside = !isGroup && !this.#isElsewhere(destination);
     for (const port of this.#ports) {
-      if (port !== this && (isGroup || port.#options.isPromiscuous || port.#addresses.has(destination)))
-        port.#options.deliver(frame);
+      if (port === this) continue;
+      const { isPromiscuous, hearsUplink } = port.#options;
+      const isFor = isGroup || port.#addresses.has(destination) || (isOutside && port.#options.isUplink);
+      if (isFor || (isPromiscuous && (hearsUplink || !isUplink))) port.#options.deliver(frame);
     }
+  }
+
+  /** Another port has it. */
+  #isElsewhere(address: number): boolean {
+    for (const port of this.#ports) if (port !== this && port.#addresses.has(address)) return true;
+    return false;
+  }
+
+  #isUplinks(address: number): boolean {
+    for (const port of this.#ports) if (port.#options.isUplink && port.#addresses.has(address)) return true;
+    return false;
   }
 
   /** Frames for that address (six bytes) come here from now on, whether or not it has sent any. */

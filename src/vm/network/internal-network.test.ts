@@ -7,7 +7,7 @@ import { silentLogger } from "../../base/logger.ts";
 import { requestService } from "../../control/network-switch.ts";
 import { socketPathNamed } from "../../control/socket-path.ts";
 import { macBytes, testFrame } from "../../device-api/testing-net.ts";
-import { InternalNetwork } from "./internal-network.ts";
+import { InternalNetwork, type MakeSwitchUplink } from "./internal-network.ts";
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 let folder: string;
@@ -160,4 +160,42 @@ test("a service that cannot be had: nobody joins, and the next one may", async (
   await expect(InternalNetwork.join({ ...options, service }, () => true, silentLogger)).rejects.toThrow("not now");
   const network = await InternalNetwork.join(options, () => true, silentLogger);
   open.push(network);
+});
+
+test("an uplink stands at the switch of the process that serves: gets what is for nobody here, gives what is for somebody", async () => {
+  const made: boolean[] = [];
+  const sent: number[][] = [];
+  const ports: { send(frame: Uint8Array): void }[] = [];
+  let closed = 0;
+  const uplink: MakeSwitchUplink = async (port, isTakeOver) => {
+    made.push(isTakeOver);
+    ports.push(port);
+    port.own(macBytes("0a:00:27:00:00:00"));
+    const frames: number[] = [];
+    sent.push(frames);
+    return { send: (frame) => frames.push(frame[11]), close: () => closed++ };
+  };
+  const received: number[] = [];
+  const options = { name: "up", family: "test", isPromiscuous: false, uplink, macAddress: macBytes(addressOf(1)) };
+  const one = await InternalNetwork.join(options, (frame) => received.push(frame[11]) > 0, silentLogger);
+  open.push(one);
+  one.send(testFrame("0a:00:27:00:00:00", 50, 1));
+  one.send(testFrame(addressOf(7), 50, 2));
+  await until(() => sent[0].length === 2);
+  ports[0].send(testFrame(addressOf(1), 50, 3));
+  ports[0].send(testFrame(addressOf(2), 50, 4));
+  ports[0].send(testFrame(BROADCAST, 50, 5));
+  await until(() => received.length === 2);
+  expect([made, sent[0], received]).toEqual([[false], [1, 2], [3, 5]]);
+  one.close();
+  expect(closed).toBe(1);
+});
+
+test("a network whose uplink cannot be had is not joined, and leaves nothing behind", async () => {
+  const options = { name: "up", family: "test", isPromiscuous: false, macAddress: macBytes(addressOf(1)) };
+  const uplink = () => Promise.reject(new Error("no such device"));
+  await expect(InternalNetwork.join({ ...options, uplink }, () => true, silentLogger)).rejects.toThrow(
+    "no such device",
+  );
+  open.push(await InternalNetwork.join(options, () => true, silentLogger));
 });

@@ -27,6 +27,8 @@ import type { FrameSink, NetPlug } from "./nic-host.ts";
 const RETRY_MS = 30;
 const FIRST_PATIENCE_MS = 5000;
 const MAX_CARDS = 256;
+/** Nobody's: an uplink says itself which addresses are its own. */
+const NO_MAC = new Uint8Array(6);
 const SERVICE_MAC = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x35, 1);
 
 /** Something beside the cards at a network's switch, in the process that serves. */
@@ -39,6 +41,19 @@ export interface SwitchService {
 /** undefined: there is none at this switch. Rejects with one line where it cannot be had. */
 export type MakeSwitchService = (send: (frame: Uint8Array) => void, log: Logger) => Promise<SwitchService | undefined>;
 
+/** The way from a network's switch to a network of the host, in the process that serves. */
+export interface SwitchUplink {
+  send(frame: Uint8Array): void;
+  close(): void;
+}
+export interface UplinkPort {
+  send(frame: Uint8Array): void;
+  /** No machine may take that address (six bytes). */
+  own(macAddress: Uint8Array): void;
+}
+/** Rejects with one line where it cannot be had; not so after a take-over (`isTakeOver`): then it keeps trying by itself. */
+export type MakeSwitchUplink = (port: UplinkPort, isTakeOver: boolean, log: Logger) => Promise<SwitchUplink>;
+
 export interface InternalNetworkCard {
   readonly name: string;
   /** Networks of different families with the same name are different. */
@@ -47,10 +62,17 @@ export interface InternalNetworkCard {
   readonly service?: MakeSwitchService;
   /** Cards join also where the service cannot be had; the log says why. */
   readonly isServiceOptional?: boolean;
+  /** For the process that serves; undefined: the network is the machines' own. */
+  readonly uplink?: MakeSwitchUplink;
   /** Six bytes. */
   readonly macAddress: Uint8Array;
   readonly isPromiscuous: boolean;
+  /** If promiscuous: hears what comes from the uplink for others too. */
+  readonly hearsUplink?: boolean;
 }
+
+/** What a greeting says about it. */
+const hears = { own: 0, machines: 1, all: 2 } as const;
 
 /** Servers of this process, with the number of its own cards on each. */
 const servers = new Map<string, { readonly server: SwitchServer; cards: number }>();
@@ -67,6 +89,8 @@ export class InternalNetwork implements NetPlug {
   #isBlocked = false;
   /** Among the cards of a server of this process. */
   #isCounted = false;
+  /** Was connected before. */
+  #isTakeOver = false;
 
   private constructor(card: InternalNetworkCard, toGuest: FrameSink, log: Logger) {
     this.#card = card;
@@ -124,7 +148,7 @@ export class InternalNetwork implements NetPlug {
       }
       const attempt = tryLock(`${this.#path}.lock`);
       if ("lock" in attempt) {
-        const server = await SwitchServer.listen(this.#path, attempt.lock, this.#card, this.#log);
+        const server = await SwitchServer.listen(this.#path, attempt.lock, this.#card, this.#isTakeOver, this.#log);
         if (this.#isClosed) server.close();
         else servers.set(this.#path, { server, cards: 0 });
         continue;
@@ -144,7 +168,8 @@ export class InternalNetwork implements NetPlug {
     this.#writer = new FrameWriter(socket);
     this.#reader = new FrameReader();
     this.#isBlocked = false;
-    const hello = greeting(kind.card, this.#card.isPromiscuous ? 1 : 0);
+    const { isPromiscuous, hearsUplink } = this.#card;
+    const hello = greeting(kind.card, !isPromiscuous ? hears.own : hearsUplink ? hears.all : hears.machines);
     hello.set(this.#card.macAddress, 6);
     this.#writer.write(hello);
     let isGreeted = false;
@@ -153,6 +178,7 @@ export class InternalNetwork implements NetPlug {
         const isSense = this.#reader.push(bytes, (record) => {
           if (isGreeted) return !this.#isBlocked && this.#take(record, socket);
           isGreeted = true;
+          this.#isTakeOver = true;
           resolve(true);
           return true;
         });
@@ -194,6 +220,7 @@ class SwitchServer {
   readonly #makeService: MakeSwitchService | undefined;
   readonly #log: Logger;
   #service: { readonly service: SwitchService; readonly port: SwitchPort } | undefined;
+  #uplink: SwitchUplink | undefined;
 
   private constructor(server: Server, lock: OwnerLock, makeService: MakeSwitchService | undefined, log: Logger) {
     this.#server = server;
@@ -209,7 +236,8 @@ class SwitchServer {
   static async listen(
     path: string,
     lock: OwnerLock,
-    { service, isServiceOptional }: InternalNetworkCard,
+    { service, isServiceOptional, uplink }: InternalNetworkCard,
+    isTakeOver: boolean,
     log: Logger,
   ): Promise<SwitchServer> {
     try {
@@ -229,6 +257,12 @@ class SwitchServer {
     }
     const network = new SwitchServer(server, lock, service, log);
     try {
+      if (uplink !== undefined) await network.#startUplink(uplink, isTakeOver);
+    } catch (error) {
+      network.close();
+      throw error;
+    }
+    try {
       await network.#startService();
     } catch (error) {
       if (isServiceOptional) log.error((error as Error).message);
@@ -238,6 +272,18 @@ class SwitchServer {
       }
     }
     return network;
+  }
+
+  async #startUplink(make: MakeSwitchUplink, isTakeOver: boolean): Promise<void> {
+    let uplink: SwitchUplink | undefined;
+    const port = this.#switch.addPort({
+      macAddress: NO_MAC,
+      isPromiscuous: false,
+      isUplink: true,
+      deliver: (frame) => uplink?.send(frame),
+    });
+    uplink = await make(port, isTakeOver, this.#log);
+    this.#uplink = uplink;
   }
 
   async #startService(): Promise<void> {
@@ -287,6 +333,7 @@ class SwitchServer {
 
   close(): void {
     this.#stopService();
+    this.#uplink?.close();
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
     this.#lock.release();
@@ -324,7 +371,8 @@ class SwitchServer {
     writer.write(record);
     return this.#switch.addPort({
       macAddress: record.slice(6),
-      isPromiscuous: record[5] !== 0,
+      isPromiscuous: record[5] !== hears.own,
+      hearsUplink: record[5] === hears.all,
       deliver: (frame) => writer.write(frame),
     });
   }

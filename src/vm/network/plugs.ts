@@ -2,14 +2,16 @@
 
 import { AnneauError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import { hostOnlyPrefix } from "../../config/dhcp-servers.ts";
 import type { NicAttachment } from "../../config/nic-attachments.ts";
-import { natNetworkFamily } from "../../control/network-switch.ts";
+import { natNetworkFamily, tapFamily } from "../../control/network-switch.ts";
 import { NatNetwork } from "../../net/nat-network.ts";
 import { NodeHostNetwork } from "../host-network.ts";
 import { startDhcpService } from "./dhcp-service.ts";
 import { InternalNetwork } from "./internal-network.ts";
 import { startNatService } from "./nat-service.ts";
 import type { FrameSink, MakePlug, NetPlug } from "./nic-host.ts";
+import { TapUplink } from "./tap-uplink.ts";
 import { UdpTunnel } from "./udp-tunnel.ts";
 
 /** One card's own NAT network. */
@@ -76,6 +78,25 @@ export function plugFor(attachment: NicAttachment, macAddress: string, log: Logg
           toGuest,
           log,
         );
+    case "tap": {
+      const { mode, name } = attachment;
+      const label = `${mode === "hostonly" ? "Host-only" : "Bridged"} Interface '${name}'`;
+      return (toGuest) =>
+        InternalNetwork.join(
+          {
+            ...attachment,
+            family: tapFamily(mode),
+            uplink: (port, isTakeOver, log) => TapUplink.open({ name, mode, label }, port, isTakeOver, log),
+            // A bridge leads to somebody else's network, which has a server of its own or wants none.
+            service:
+              mode === "hostonly" ? (send, log) => startDhcpService(hostOnlyPrefix + name, send, log) : undefined,
+            isServiceOptional: true,
+            macAddress: Buffer.from(macAddress, "hex"),
+          },
+          toGuest,
+          log,
+        );
+    }
     case "unavailable":
       throw new AnneauError(`no ${attachment.why}`);
   }
