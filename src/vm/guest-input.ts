@@ -6,9 +6,10 @@ import type { RfbInput } from "../display/rfb/connection.ts";
 import { ViewerKeyboard } from "../display/viewer-keyboard.ts";
 import { ViewerPointer } from "../display/viewer-pointer.ts";
 import type { GuestScreen } from "./guest-screen.ts";
+import { KeyQueue } from "./key-queue.ts";
 import type { MachineThreadClient } from "./machine-thread-client.ts";
 
-/** Events that a machine which does not answer may leave behind; the rest is lost. */
+/** Events of pointers that a machine which does not answer may leave behind; the rest is lost. */
 const MAX_WAITING = 256;
 
 type PointerEvent =
@@ -18,19 +19,20 @@ type PointerEvent =
 export class GuestInput {
   readonly #machine: Pick<MachineThreadClient, "request">;
   readonly #screen: GuestScreen;
+  readonly #keys: KeyQueue;
   readonly #waiting: PointerEvent[] = [];
   #isPointing = false;
-  #keysUnderWay = 0;
 
   constructor(machine: Pick<MachineThreadClient, "request">, screen: GuestScreen) {
     this.#machine = machine;
+    this.#keys = new KeyQueue(machine);
     this.#screen = screen;
   }
 
   /** Keyboard and pointer of one viewer. */
   viewer(size: () => { readonly widthPixels: number; readonly heightPixels: number }): RfbInput {
     const keyboard = new ViewerKeyboard(
-      (codes) => this.#type(codes),
+      (codes) => this.#keys.put(codes),
       () => this.#screen.leds,
     );
     const absolute = (x: number, y: number, dz: number, buttons: number) =>
@@ -59,15 +61,6 @@ export class GuestInput {
   /** A mouse that says how far it has moved (pointer lock). */
   relative(dx: number, dy: number, dz: number, buttons: number): void {
     this.#point({ kind: "pointer", dx, dy, dz, buttons });
-  }
-
-  #type(codes: readonly number[]): void {
-    if (codes.length === 0 || this.#keysUnderWay >= MAX_WAITING) return;
-    this.#keysUnderWay++;
-    const done = () => {
-      this.#keysUnderWay--;
-    };
-    this.#machine.request("scancodes", { bytes: codes }).then(done, done);
   }
 
   #point(event: PointerEvent): void {
