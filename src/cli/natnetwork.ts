@@ -3,6 +3,7 @@
 import {
   addNatNetwork,
   defaultPrefix6,
+  type Family,
   forwardingOf,
   natNetworkElement,
   parseNetworkRule,
@@ -64,10 +65,8 @@ const changes: Readonly<Record<string, Change>> = {
   },
   "loopback-4": (network, values) => changeLoopback(network, values),
   "loopback-6": (network, values) => changeLoopback6(network, values),
-  "port-forward-4": (network, values) => changeForwarding(network, values),
-  "port-forward-6": () => {
-    throw new CommandError("Port forwarding over IPv6 is not available");
-  },
+  "port-forward-4": (network, values) => changeForwarding(network, values, 4),
+  "port-forward-6": (network, values) => changeForwarding(network, values, 6),
   enable: (network) => network.set("enabled", "true"),
   disable: (network) => network.set("enabled", "false"),
 };
@@ -102,8 +101,8 @@ function changeLoopback6(network: XmlElement, [text, toDelete]: readonly string[
   network.set("loopback6", host === 0 ? undefined : String(host));
 }
 
-function changeForwarding(network: XmlElement, [text, toDelete]: readonly string[]): void {
-  const rules = ensure(network, "PortForwarding4");
+function changeForwarding(network: XmlElement, [text, toDelete]: readonly string[], family: Family): void {
+  const rules = ensure(network, `PortForwarding${family}`);
   if (toDelete !== undefined) {
     const present = rules.elements("Forwarding").find((one) => one.get("name") === toDelete);
     if (present === undefined)
@@ -111,9 +110,10 @@ function changeForwarding(network: XmlElement, [text, toDelete]: readonly string
     rules.remove(present);
     return;
   }
-  const wanted = parseNetworkRule(text);
-  if (wanted === undefined) throw new UsageError(`Invalid argument format for option '--port-forward-4': '${text}'`);
-  for (const other of forwardingOf(network)) {
+  const wanted = parseNetworkRule(text, family);
+  if (wanted === undefined)
+    throw new UsageError(`Invalid argument format for option '--port-forward-${family}': '${text}'`);
+  for (const other of forwardingOf(network, family)) {
     if (other.name === wanted.name)
       throw new ResultError("E_INVALIDARG", "NATNetworkWrap", "A NAT rule of this name already exists");
     const isSamePort = other.protocol === wanted.protocol && other.hostPort === wanted.hostPort;
@@ -198,15 +198,15 @@ function list(parsed: ParsedArguments, terminal: Terminal): void {
 
 export const command: Command = {
   usage: [
-    "add --netname NAME --network A.B.C.D/N [--dhcp on|off] [--ipv6 on|off] [--ipv6-prefix P::/64] [--ipv6-default on|off] [--enable|--disable] [--loopback-4 127.0.0.1=N] [--loopback-6 N] [--port-forward-4 RULE]",
-    "modify --netname NAME [--network A.B.C.D/N] [--dhcp on|off] [--ipv6 …] [--enable|--disable] [--loopback-4 …] [--loopback-6 …] [--port-forward-4 RULE|delete NAME]",
+    "add --netname NAME --network A.B.C.D/N [--dhcp on|off] [--ipv6 on|off] [--ipv6-prefix P::/64] [--ipv6-default on|off] [--enable|--disable] [--loopback-4 127.0.0.1=N] [--loopback-6 N] [--port-forward-4 RULE] [--port-forward-6 RULE]",
+    "modify --netname NAME [--network A.B.C.D/N] [--dhcp on|off] [--ipv6 …] [--enable|--disable] [--loopback-4 …] [--loopback-6 …] [--port-forward-4|-6 RULE|delete NAME]",
     "remove --netname NAME",
     "start --netname NAME",
     "stop --netname NAME",
     "list [PATTERN]",
   ],
   about:
-    "NAT networks that VMs share (modifyvm --nic1 natnetwork --nat-network1 NAME). A rule is NAME:tcp|udp:[HOSTIP]:PORT:[GUESTIP]:PORT. " +
+    "NAT networks that VMs share (modifyvm --nic1 natnetwork --nat-network1 NAME). A rule is NAME:tcp|udp:[HOSTIP]:PORT:[GUESTIP]:PORT, its addresses IPv4 or IPv6 as the option says. " +
     "A network runs while a VM is on it; `stop` and `start` make changes take effect, its connections end.",
   async run(args, terminal) {
     const [verb, ...rest] = args;

@@ -1,6 +1,6 @@
 /**
  * `anneau run --nic MODEL[,WORD…]`: a network card on NAT of its own, or elsewhere. Words: `net=nat|null|intnet:NAME|natnetwork:NAME|hostonly:DEVICE|bridged:DEVICE`,
- * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `ipv6` (NAT has IPv6,
+ * `mac=HEX12`, `cable=on|off`, `host-loopback` (the guest reaches the host's loopback at .2), `ipv6` (its own NAT has IPv6,
  * fd17:625c:f037:N::/64, the host's ::1 at ::2 with `host-loopback`), `forward=tcp|udp:[HOSTIP:]HOSTPORT:GUESTPORT`
  * (from 127.0.0.1 unless said otherwise), `tftp=FOLDER` (what NAT's TFTP server serves), `boot=FILE` (what DHCP names to boot), `trace=FILE`, `wire=LOSS:REORDER:DELAY[:SEED]` (a bad wire: per cent, per cent,
  * milliseconds each way).

@@ -1,6 +1,6 @@
 /** NAT networks that VMs share, as the registry keeps them (VirtualBox.xml, NetserviceRegistry/NATNetworks). */
 import { natAddresses, parseIpv4 } from "../net/address.ts";
-import { type Ipv6Config, prefixFor } from "../net/ipv6/address.ts";
+import { Ipv6Address, type Ipv6Config, isForeignUnicast6, prefixFor } from "../net/ipv6/address.ts";
 import { defaultNatConfig, type ForwardingRule, type NatConfig } from "../net/nat-config.ts";
 import { forwardingIn } from "./network-settings.ts";
 import { loadRegistry, type Registry } from "./registry.ts";
@@ -44,8 +44,10 @@ export function removeNatNetwork(registry: Registry, element: XmlElement): void 
 
 export const isTrue = (text: string | undefined): boolean => text === "true" || text === "1";
 
-export function forwardingOf(network: XmlElement): ForwardingRule[] {
-  return forwardingIn(network.element("PortForwarding4"));
+export type Family = 4 | 6;
+
+export function forwardingOf(network: XmlElement, family: Family): ForwardingRule[] {
+  return forwardingIn(network.element(`PortForwarding${family}`));
 }
 
 /** Host number that stands for the host's 127.0.0.1; undefined where no mapping was made. */
@@ -83,6 +85,7 @@ export function findNatNetwork(name: string): NatNetworkSettings | undefined {
   const element = natNetworkElement(loadRegistry(), name);
   if (element === undefined) return undefined;
   const loopbackHost = loopbackHostOf(element);
+  const ipv6 = ipv6Of(element);
   return {
     name,
     isEnabled: isTrue(element.get("enabled")),
@@ -93,20 +96,30 @@ export function findNatNetwork(name: string): NatNetworkSettings | undefined {
       loopbackHost: loopbackHost ?? ROUTER_HOST,
       localhostReachable: loopbackHost !== undefined,
       dhcp: isTrue(element.get("needDhcp")),
-      forwarding: forwardingOf(element),
-      ipv6: ipv6Of(element),
+      forwarding: [...forwardingOf(element, 4), ...(ipv6 === undefined ? [] : forwardingOf(element, 6))],
+      ipv6,
     },
   };
 }
 
-/** `name:proto:[hostip]:hostport:[guestip]:guestport`, addresses in brackets; undefined if it is not that. */
-export function parseNetworkRule(text: string): ForwardingRule | undefined {
+/**
+ * `name:proto:[hostip]:hostport:[guestip]:guestport`, addresses in brackets; undefined if it is not that. An IPv6 rule names its guest:
+ * there are no leases.
+ */
+export function parseNetworkRule(text: string, family: Family): ForwardingRule | undefined {
   const match = /^([^:]+):(tcp|udp):\[([^\]]*)\]:(\d{1,5}):\[([^\]]*)\]:(\d{1,5})$/i.exec(text);
   if (match === null) return undefined;
   const [, name, protocol, hostIp, hostPort, guestIp, guestPort] = match;
   const isPort = (port: string) => Number(port) > 0 && Number(port) < 65536;
-  const isAddress = (address: string) => address === "" || parseIpv4(address) !== undefined;
-  if (!isPort(hostPort) || !isPort(guestPort) || !isAddress(hostIp) || !isAddress(guestIp)) return undefined;
+  if (!isPort(hostPort) || !isPort(guestPort)) return undefined;
+  if (family === 4) {
+    const isAddress = (address: string) => address === "" || parseIpv4(address) !== undefined;
+    if (!isAddress(hostIp) || !isAddress(guestIp)) return undefined;
+  } else {
+    const guest = Ipv6Address.parse(guestIp);
+    if (guest === undefined || !isForeignUnicast6(guest)) return undefined;
+    if (hostIp !== "" && Ipv6Address.parse(hostIp) === undefined) return undefined;
+  }
   return {
     ...{ name, hostIp, guestIp, protocol: protocol.toLowerCase() as "tcp" | "udp" },
     hostPort: Number(hostPort),
@@ -120,12 +133,15 @@ export function formatNetworkRule({ guestIp, guestPort, hostIp, hostPort, name, 
 
 /** Lines of a network's rules and mappings, as `list natnetworks` has them below the rest. */
 export function ruleLines(network: XmlElement): string {
-  const rules = forwardingOf(network).map((one) => `        ${formatNetworkRule(one)}\n`);
+  const [rules, rules6] = ([4, 6] as const).map((family) =>
+    forwardingOf(network, family).map((one) => `        ${formatNetworkRule(one)}\n`),
+  );
   const loopbacks = (network.element("Mappings")?.elements("Loopback4") ?? []).map(
     (one) => `        ${one.get("address")}=${one.get("offset")}\n`,
   );
   return (
     (rules.length > 0 ? `Port-forwarding (ipv4)\n${rules.join("")}` : "") +
+    (rules6.length > 0 ? `Port-forwarding (ipv6)\n${rules6.join("")}` : "") +
     (loopbacks.length > 0 ? `loopback mappings (ipv4)\n${loopbacks.join("")}` : "") +
     (loopback6HostOf(network) > 0 ? `loopback mappings (ipv6)\n        ::1=${loopback6HostOf(network)}\n` : "")
   );

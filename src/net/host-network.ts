@@ -73,11 +73,11 @@ export interface HostNetwork {
   /** 32 unpredictable bits. */
   random32(): number;
   dialTcp(address: string, port: number, events: HostTcpEvents): HostTcpStream;
-  /** `address` empty: all IPv4 interfaces. Rejects with one line if the port cannot be had. */
+  /** `address` empty: all IPv4 interfaces; `::`: all IPv6 interfaces. Rejects with one line if the port cannot be had. */
   listenTcp(address: string, port: number, accept: (pending: HostAccepted) => void): Promise<HostListener>;
   /** A socket on a free port for what guests send. `family` is that of the peers. */
   openUdp(family: 4 | 6, receive: DatagramListener): HostUdpSocket;
-  /** A socket on a port of the user's choice. `address` empty: all IPv4 interfaces. */
+  /** A socket on a port of the user's choice, `address` likewise. */
   bindUdp(address: string, port: number, receive: DatagramListener): Promise<HostUdpSocket>;
   /** The host's name servers as they are now, addresses with an optional `:port` (`[v6]:port`). */
   nameServers(): readonly string[];

@@ -4,10 +4,10 @@ import type { Ipv6Config } from "./ipv6/address.ts";
 export interface ForwardingRule {
   readonly name: string;
   readonly protocol: "tcp" | "udp";
-  /** Where the host listens; empty: all its IPv4 interfaces, as VirtualBox does. */
+  /** Where the host listens; empty: all its interfaces of the guest's family, as VirtualBox does. */
   readonly hostIp: string;
   readonly hostPort: number;
-  /** Empty: whoever has the lease. */
+  /** IPv4 or IPv6, which the rule is then for. Empty: whoever has the IPv4 lease. */
   readonly guestIp: string;
   readonly guestPort: number;
 }

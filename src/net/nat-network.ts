@@ -351,10 +351,9 @@ export class NatNetwork implements Transports {
       this.#dns.receive(data, source, sourcePort, destination);
       return "taken";
     }
-    if (typeof source === "number" && typeof destination === "number") {
-      if (destination === tftp && this.#tftp.receive(data, source, sourcePort, port)) return "taken";
-      if (this.#forwarding.receiveUdp(source, sourcePort, destination, port, data)) return "taken";
-    }
+    if (typeof source === "number" && destination === tftp)
+      if (this.#tftp.receive(data, source, sourcePort, port)) return "taken";
+    if (this.#forwarding.receiveUdp(source, sourcePort, destination, port, data)) return "taken";
     const hostAddress = this.#hostAddressOf(destination);
     if (hostAddress === undefined) return this.#link.isOurs(destination) ? "unreachable" : "dropped";
     this.#udp.send(source, sourcePort, destination, port, hostAddress, data);

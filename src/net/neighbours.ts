@@ -9,28 +9,35 @@ export interface Neighbour {
   askedAtMs: number;
 }
 
+/** Of each family: who makes up IPv6 addresses, of which a guest has no end, pushes no IPv4 guest out. */
 const LIMIT = 256;
 
 export class Neighbours {
-  readonly #table = new Map<number | string, Neighbour>();
+  readonly #ipv4 = new Map<number | string, Neighbour>();
+  readonly #ipv6 = new Map<number | string, Neighbour>();
+
+  #tableOf(address: IpAddress): Map<number | string, Neighbour> {
+    return typeof address === "number" ? this.#ipv4 : this.#ipv6;
+  }
 
   find(address: IpAddress): Neighbour | undefined {
-    return this.#table.get(addressKey(address));
+    return this.#tableOf(address).get(addressKey(address));
   }
 
   /** The address's entry, made if need be; the oldest one gives way. */
   entry(address: IpAddress): Neighbour {
     const key = addressKey(address);
-    const present = this.#table.get(key);
+    const table = this.#tableOf(address);
+    const present = table.get(key);
     if (present !== undefined) return present;
-    if (this.#table.size >= LIMIT) {
-      for (const oldest of this.#table.keys()) {
-        this.#table.delete(oldest);
+    if (table.size >= LIMIT) {
+      for (const oldest of table.keys()) {
+        table.delete(oldest);
         break;
       }
     }
     const made = { address, mac: new Uint8Array(6), isKnown: false, askedAtMs: Number.NEGATIVE_INFINITY };
-    this.#table.set(key, made);
+    table.set(key, made);
     return made;
   }
 

@@ -3,7 +3,7 @@
  * that programs that learn their outside address keep it. What comes back is let through from hosts that the guest has sent
  * to. Flows end when nothing was said for a while; there is a largest number of them.
  */
-import { formatAddress, type IpAddress, parseIpv4, sameAddress } from "./address.ts";
+import { formatAddress, type IpAddress, sameAddress } from "./address.ts";
 import type { GuestLink } from "./guest-link.ts";
 import type { HostNetwork, HostUdpSocket } from "./host-network.ts";
 import type { Timed, Timers } from "./timers.ts";
@@ -116,11 +116,4 @@ export class UdpFlows implements Timed {
     this.#timers.cancel(this);
     for (const flow of this.#flows.values()) this.#close(flow);
   }
-}
-
-/** A datagram's peer as the guest is to see it: the host itself is the gateway. */
-export function guestViewOf(address: string, gateway: number): number | undefined {
-  const parsed = parseIpv4(address);
-  if (parsed === undefined) return undefined;
-  return parsed >>> 24 === 127 ? gateway : parsed;
 }

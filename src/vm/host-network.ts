@@ -147,7 +147,8 @@ export class NodeHostNetwork implements HostNetwork {
     });
     return new Promise((resolve, reject) => {
       server.once("error", (error) => reject(new AnneauError(codeOf(error), { cause: error })));
-      server.listen({ host: address || "0.0.0.0", port, exclusive: true }, () => {
+      const host = address || "0.0.0.0";
+      server.listen({ host, port, exclusive: true, ipv6Only: host.includes(":") }, () => {
         server.on("error", () => {});
         resolve({ close: () => server.close() });
       });
@@ -165,7 +166,7 @@ export class NodeHostNetwork implements HostNetwork {
   }
 
   bindUdp(address: string, port: number, receive: DatagramListener): Promise<HostUdpSocket> {
-    const socket = this.#udpSocket(4, receive);
+    const socket = this.#udpSocket(address.includes(":") ? 6 : 4, receive);
     return new Promise((resolve, reject) => {
       socket.once("error", (error) => reject(new AnneauError(codeOf(error), { cause: error })));
       socket.bind({ address: address || "0.0.0.0", port, exclusive: true }, () => {

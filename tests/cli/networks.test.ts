@@ -50,6 +50,26 @@ test("natnetwork: IPv6 with its prefix, default route and loopback mapping", () 
   for (const prefix of ["fe80::/64", "fd17::/48", "10.0.2.0/64", "::1/64", "ff02::/64", "green"])
     expect(modify("--ipv6-prefix", prefix).stderr, prefix).toContain("E_INVALIDARG");
   for (const host of ["0", "1", "3", "65536", "::1=2", "x"]) expect(modify("--loopback-6", host).code, host).toBe(2);
+  // Rules of the two families are apart, names included.
+  const rule = (name: string, guest: string) => `${name}:tcp:[::1]:1022:[${guest}]:22`;
+  box.ok("natnetwork", "modify", "--netname", "green", "--port-forward-6", rule("ssh", "fd17:625c:f037:2::15"));
+  box.ok("natnetwork", "modify", "--netname", "green", "--port-forward-4", "ssh:tcp:[]:1022:[]:22");
+  expect(box.ok("list", "natnetworks")).toContain(
+    "Port-forwarding (ipv4)\n        ssh:tcp:[]:1022:[]:22\n" +
+      "Port-forwarding (ipv6)\n        ssh:tcp:[::1]:1022:[fd17:625c:f037:2::15]:22\n",
+  );
+  expect(modify("--port-forward-6", rule("ssh", "fd17::1")).stderr).toContain("A NAT rule of this name already exists");
+  for (const bad of [
+    rule("a", ""),
+    rule("a", "10.0.2.15"),
+    rule("a", "fe80::1"),
+    rule("a", "::1"),
+    "a:tcp:[]:0:[fd17::1]:1",
+  ])
+    expect(modify("--port-forward-6", bad).code, bad).toBe(2);
+  expect(modify("--port-forward-6", "a:tcp:[127.0.0.1]:1:[fd17::1]:1").code).toBe(2);
+  box.ok("natnetwork", "modify", "--netname", "green", "--port-forward-6", "delete", "ssh");
+  expect(box.ok("list", "natnetworks")).not.toContain("(ipv6)\n        ssh");
   // No prefix: the one that goes with the IPv4 network.
   expect(modify("--ipv6", "off", "--ipv6-prefix", "").code).toBe(0);
   expect(box.ok("list", "natnetworks")).toContain("IPv6 Prefix:\n");

@@ -30,11 +30,11 @@ async function lease(guest: RunGuest): Promise<string> {
   return (await guest.shell("cat /tmp/ip")).trim();
 }
 
-/** What comes back from 127.0.0.1:`port` after sending `text`. */
-function exchange(port: number, text: string): Promise<string> {
+/** What comes back from the host's loopback after sending `text` to `port`. */
+function exchange(port: number, text: string, address = "127.0.0.1"): Promise<string> {
   return new Promise((resolve) => {
     let got = "";
-    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    const socket = connect(port, address, () => socket.write(text));
     socket.on("data", (bytes) => (got += bytes));
     socket.on("error", () => {});
     socket.on("close", () => resolve(got));
@@ -87,7 +87,9 @@ test("a NAT network with IPv6: Linux makes its address, reaches gateway, neighbo
   const server = await httpServer("::1");
   const modify = ["natnetwork", "modify", "--netname", "six"];
   box.ok("natnetwork", "add", "--netname", "six", "--network", "10.9.6.0/24", "--ipv6", "on", "--ipv6-default", "on");
-  box.ok(...modify, "--loopback-6", "2");
+  const hostPort = 20_000 + Math.floor(Math.random() * 10_000);
+  const guestEnd = "[fd17:625c:f037:2:a00:27ff:fe00:2]:7";
+  box.ok(...modify, "--loopback-6", "2", "--port-forward-6", `echo:tcp:[::1]:${hostPort}:${guestEnd}`);
   const prefix = "fd17:625c:f037:2:";
   const a = linux("82540EM,net=natnetwork:six,mac=080027000001");
   await a.says("ANNEAU-GUEST-READY");
@@ -113,6 +115,8 @@ test("a NAT network with IPv6: Linux makes its address, reaches gateway, neighbo
   const request = "PUT / HTTP/1.0\\r\\nContent-Length: 300000\\r\\n\\r\\n";
   const upload = `(printf '${request}'; head -c 300000 /dev/zero) | nc ${prefix}:2 ${server.port} | tail -n 1`;
   expect(await b.shell(upload)).toBe(`${sha256(new Uint8Array(300_000))}\n`);
+  await b.shell("nc -l -p 7 -e cat > /dev/null & sleep 1");
+  expect(await exchange(hostPort, "once\n", "::1")).toContain("once");
   const before = server.requests;
   // Nobody else is the host: not the router, nor the host's loopback by its other names.
   for (const host of [`${prefix}:1`, `${prefix}:3`, "::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::1"])
@@ -161,7 +165,7 @@ test("two VMs on an internal network have its DHCP server, which survives the VM
 
 test("a VM's own NAT is its own: the same addresses in another are others", async () => {
   const server = await httpServer();
-  const [a, b] = ["82540EM", "Am79C973"].map((card) => linux(`${card},host-loopback`));
+  const [a, b] = ["82540EM,ipv6", "Am79C973"].map((card) => linux(`${card},host-loopback`));
   const [c] = ["virtio"].map((card) => linux(card));
   for (const guest of [a, b, c]) {
     await guest.says("ANNEAU-GUEST-READY");
@@ -174,5 +178,10 @@ test("a VM's own NAT is its own: the same addresses in another are others", asyn
   const get = `timeout 5 wget -q -O /dev/null http://10.0.2.2:${server.port}/10`;
   expect((await b.command(get)).status).toBe(0);
   expect((await c.command(get)).status).not.toBe(0);
+  // IPv6 is where it was asked for.
+  const server6 = await httpServer("::1");
+  const get6 = `timeout 10 wget -q -O /dev/null http://[fd17:625c:f037:2::2]:${server6.port}/10`;
+  expect((await a.command(get6)).status).toBe(0);
+  expect((await b.command(get6)).status).not.toBe(0);
   expect((await c.command(`timeout 5 wget -q -O /dev/null http://127.0.0.1:${server.port}/10`)).status).not.toBe(0);
 });

@@ -378,6 +378,32 @@ test("IPv6: UDP to a server on ::1 and back, 60,000 bytes in fragments", async (
   expect(guest.datagrams[0]).toMatchObject({ source: gateway6, sourcePort: server.address().port, port: 5000 });
 });
 
+test("IPv6: TCP and UDP through forwarded ports, which are IPv6's alone", async () => {
+  const guest = guestWith(withIpv6(false));
+  const port = await freePort();
+  const rule = { hostIp: "", hostPort: port, guestIp: guest.address6, guestPort: 22 };
+  await guest.nat.addForwarding({ ...rule, name: "tcp", protocol: "tcp" });
+  await guest.nat.addForwarding({ ...rule, name: "udp", protocol: "udp" });
+  guest.accepts.set(22, (connection) => connection.write(new TextEncoder().encode("SSH-2.0")));
+  guest.ping6(gateway6);
+  const socket = connect(port, "::1");
+  closers.push(() => socket.destroy());
+  const [greeting] = await once(socket, "data");
+  expect(String(greeting)).toBe("SSH-2.0");
+  const other = connect(port, "127.0.0.1");
+  const [error] = await once(other, "error");
+  expect(error.code).toBe("ECONNREFUSED");
+  const client = createSocket("udp6");
+  closers.push(() => client.close());
+  client.send("question", port, "::1");
+  await until(guest, () => guest.datagrams.length > 0);
+  const { source, sourcePort, data } = guest.datagrams[0];
+  expect([source, new TextDecoder().decode(data)]).toEqual([gateway6, "question"]);
+  guest.sendUdp(22, source, sourcePort, new TextEncoder().encode("answer"));
+  const [answer] = await once(client, "message");
+  expect(String(answer)).toBe("answer");
+});
+
 test("IPv6: the name server asks the host's, by UDP and by TCP, which may be IPv4's or IPv6's", async () => {
   for (const [family, address] of [["udp4", "127.0.0.1"] as const, ["udp6", "::1"] as const]) {
     const udp = createSocket(family, (bytes, { address: from, port }) => {

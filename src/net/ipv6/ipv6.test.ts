@@ -516,15 +516,66 @@ test("TCP: refused is a reset, unreachable is said, and IPv4's connections of th
   expect(guest.problems).toEqual([]);
 });
 
+test("forwarded ports lead to an IPv6 guest; the peer keeps its address unless it is the host or has none that can be answered", async () => {
+  const guest = guestWith();
+  const rule = { name: "web", hostIp: "", hostPort: 8080, guestIp: guest.address6, guestPort: 80 };
+  await guest.nat.addForwarding({ ...rule, protocol: "tcp" });
+  await guest.nat.addForwarding({ ...rule, protocol: "udp", name: "udp" });
+  // IPv4's rules have names and ports of their own.
+  await guest.nat.addForwarding({ ...rule, protocol: "tcp", guestIp: "10.0.2.15" });
+  await expect(guest.nat.addForwarding({ ...rule, protocol: "tcp", hostPort: 1 })).rejects.toThrow("of this name");
+  await expect(guest.nat.addForwarding({ ...rule, protocol: "tcp", name: "x" })).rejects.toThrow("this host port");
+  expect([[...guest.host.listeners.keys()], [...guest.host.boundUdp.keys()]]).toEqual([
+    [":::8080", ":8080"],
+    [":::8080"],
+  ]);
+  const peers: unknown[] = [];
+  guest.accepts.set(80, (connection) => {
+    peers.push(connection.remote);
+    connection.write(bytes("welcome"));
+  });
+  guest.ping6(gateway);
+  const froms = ["2001:db8::77", "::1", "fe80::1%eth0", `${prefix}99`];
+  for (const from of froms) {
+    let answer = "";
+    guest.host.connect(":::8080", from, 55_555, (peer) => {
+      peer.onData = (data) => {
+        answer += text(data);
+      };
+    });
+    guest.run(5000, () => answer === "welcome");
+  }
+  expect(peers).toEqual(["2001:db8::77", gateway, gateway, gateway]);
+  for (const from of froms) guest.host.boundUdp.get(":::8080")!(bytes(from), from, 4000);
+  guest.host.run(10);
+  expect(guest.datagrams.map(({ source, sourcePort, port }) => [source, sourcePort, port])).toEqual(
+    peers.map((peer) => [peer, 4000, 80]),
+  );
+  guest.sendUdp(80, "2001:db8::77", 4000, bytes("answer"));
+  guest.sendUdp(80, gateway, 4000, bytes("answer"));
+  guest.host.run(10);
+  expect(guest.host.sentUdp.map(({ from, to }) => [from, to])).toEqual([
+    [":::8080", "2001:db8::77:4000"],
+    [":::8080", "::1:4000"],
+  ]);
+  expect(guest.host.openSockets).toBe(0);
+  // Where a rule leads out of the prefix nobody is let in.
+  await guest.nat.addForwarding({ ...rule, protocol: "tcp", name: "out", hostPort: 9, guestIp: server });
+  expect(guest.host.connect(":::9", "::1", 1, () => {})).toBe(false);
+});
+
 test("a guest that nobody remembers is asked for", () => {
   const guest = guestWith();
   let receive: ((bytes: Uint8Array, address: string, port: number) => void) | undefined;
+  let receive4 = receive;
   const open = guest.host.openUdp.bind(guest.host);
   guest.host.openUdp = (family, listener) => {
-    receive = listener;
+    if (family === 6) receive = listener;
+    else receive4 = listener;
     return open(family, listener);
   };
   guest.sendUdp(5000, server, 7, bytes("question"));
+  guest.sendUdp(5000, ip("198.51.100.7"), 7, bytes("question"));
   // More neighbours than are remembered.
   for (let i = 0; i < 300; i++) guest.ping6(gateway, 8, { source: `${prefix}1:${(i + 1).toString(16)}` });
   guest.host.run(10);
@@ -550,7 +601,9 @@ test("a guest that nobody remembers is asked for", () => {
   guest.sendIcmp6(gateway, answer, { hopLimit: 255 });
   guest.host.run(10);
   receive!(bytes("found"), server, 7);
+  // IPv4's neighbours were none of their business.
+  receive4!(bytes("still known"), "198.51.100.7", 7);
   guest.host.run(10);
-  expect(guest.datagrams.map(({ data }) => text(data))).toEqual(["found"]);
+  expect(guest.datagrams.map(({ data }) => text(data))).toEqual(["found", "still known"]);
   expect(guest.problems).toEqual([]);
 });
