@@ -101,9 +101,18 @@ const verbs: Readonly<Record<string, Verb>> = {
     const [path] = exactly(args, 1, "FILE");
     await type(client, readText(path), terminal);
   },
+  audioout: async (client, args, _terminal, vbox) => {
+    const isOn = onOrOff(args, "audioout");
+    await client.request("audioout", { isOn });
+    keep(vbox, (file) => file.set(settings.audioOut, isOn));
+  },
+  audioin: async (_client, args, terminal, vbox) => {
+    const isOn = onOrOff(args, "audioin");
+    keep(vbox, (file) => file.set(settings.audioIn, isOn));
+    if (isOn) terminal.warn("not carried out: recording; the guest hears silence");
+  },
   vrde: async (client, args, _terminal, vbox) => {
-    const isOn = parseOnOff(exactly(args, 1, "vrde on|off")[0]);
-    if (isOn === undefined) throw new UsageError(`Invalid argument '${args[0]}'`);
+    const isOn = onOrOff(args, "vrde");
     const problem = await changeRemoteDisplay(client, vbox, (file) => file.set(settings.vrde, isOn));
     if (problem !== undefined) throw new CommandError(`The remote display could not be started: ${problem}`);
   },
@@ -159,6 +168,7 @@ export const command: Command = {
     "VM screenshotpng FILE",
     "VM setvideomodehint WIDTH HEIGHT BPP [0 [yes [X Y]]]",
     ...networkUsage,
+    "VM audioin | audioout on|off",
     "VM vrde on|off",
     "VM vrdeport default|PORT[-PORT][,...]",
     "VM vrdeproperty NAME=[VALUE]",
@@ -193,6 +203,13 @@ export const command: Command = {
 const ctrlAltDelete = [0x1d, 0x38, 0xe0, 0x53, 0xe0, 0xd3, 0xb8, 0x9d];
 
 /** Stores what has been changed in the running machine, so that it counts at the next start too. */
+/** The only argument of `verb on|off`. */
+function onOrOff(args: readonly string[], verb: string): boolean {
+  const isOn = parseOnOff(exactly(args, 1, `${verb} on|off`)[0]);
+  if (isOn === undefined) throw new UsageError(`Invalid argument '${args[0]}'`);
+  return isOn;
+}
+
 function keep({ settingsPath }: RunningMachine, change: (vbox: VboxFile) => void): void {
   editVbox(settingsPath, change);
 }
@@ -205,7 +222,7 @@ function wholeNumber(text: string, min: number, max: number, refusal: (value: st
 
 /** VBoxManage's verbs that are not here. */
 const unavailable =
-  /^(savestate|setlinkstate|nic|nictrace|nictracefile|nicproperty|nicpromisc|natpf|usbattach|usbdetach|audioin|audioout|clipboard|draganddrop|vrdevideochannelquality|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
+  /^(savestate|setlinkstate|nic|nictrace|nictracefile|nicproperty|nicpromisc|natpf|usbattach|usbdetach|clipboard|draganddrop|vrdevideochannelquality|setscreenlayout|recording|videocap.*|webcam|setcredentials|teleport|plugcpu|unplugcpu|addencpassword|removeencpassword|removeallencpasswords|changeuartmode[0-9]*|autostart-enabled[0-9]*)$/;
 
 /** A process that has just started may not listen yet. */
 async function reach({ uuid, settingsPath }: RunningMachine): Promise<ControlClient> {

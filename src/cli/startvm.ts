@@ -94,7 +94,8 @@ async function start(id: string, typed: string | undefined, trace: string, termi
 
 /** Nothing is written before the guest plays something, which would be late to say that it cannot be. */
 function checkSoundFile(vbox: VboxFile, terminal: Terminal): void {
-  const path = vbox.get(settings.audioEnabled) ? audioFileOf(vbox) : undefined;
+  const isPlaying = vbox.get(settings.audioEnabled) && vbox.get(settings.audioOut);
+  const path = isPlaying ? audioFileOf(vbox) : undefined;
   if (path === undefined) return;
   const warn = (why: string) => terminal.warn(`'${vbox.name}': sound cannot be written to '${path}': ${why}`);
   try {

@@ -69,6 +69,8 @@ export interface MachineDescription {
   readonly audioFile: string | undefined;
   /** The console's page may play what the guest plays. */
   readonly isHeard: boolean;
+  /** Switched off (--audio-out), the card plays to nobody. */
+  readonly isPlaybackOn: boolean;
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors. */
   readonly executionCap: number;
@@ -145,8 +147,8 @@ export function describeMachine(vbox: VboxFile, index = new MediaIndex()): Machi
     nics: nics.map(({ slot }) => nicDescription(vbox, slot)),
     audioFile: audioFileOf(vbox),
     onTripleFault: vbox.get(settings.tripleFaultReset) ? "reset" : "stop",
-    isHeard:
-      vbox.get(settings.audioEnabled) && vbox.get(settings.audioOut) && vbox.get(settings.audioDriver) !== "null",
+    isHeard: vbox.get(settings.audioEnabled) && vbox.get(settings.audioDriver) !== "null",
+    isPlaybackOn: vbox.get(settings.audioOut),
     executionCap: Math.min(100, Math.max(1, vbox.get(settings.cpuExecutionCap))),
     processPriority: vbox.get(settings.processPriority),
     support: supportOf(vbox, index),
@@ -161,10 +163,10 @@ function audioSpec(vbox: VboxFile): MachineSpec["audio"] {
     .find((one) => one.controller === controller);
 }
 
-/** With playback switched off (--audio-out) the card plays to nobody. */
+/** Where what the card plays is written to, absolute. */
 export function audioFileOf(vbox: VboxFile): string | undefined {
   const path = vbox.extraData(AUDIO_FILE_KEY);
-  return path === undefined || !vbox.get(settings.audioOut) ? undefined : resolve(vbox.folder, path);
+  return path === undefined ? undefined : resolve(vbox.folder, path);
 }
 
 /** The USB controller and its devices; a USB device without the controller is not there. */

@@ -105,7 +105,7 @@ test("sound: the cards that are there, who hears them, and the file that extra d
     audioFile: "/nowhere/out.wav",
   });
   vbox.set(settings.audioOut, false);
-  expect(describeMachine(vbox).audioFile).toBeUndefined();
+  expect(describeMachine(vbox).isPlaybackOn).toBe(false);
   vbox.set(settings.audioController, "hda");
   expect(supportOf(vbox).warned).toEqual(["the sound card HDA"]);
   expect(describeMachine(vbox).spec.audio).toBeUndefined();

@@ -22,6 +22,7 @@ const handlers: ControlHandlers = {
   acpipowerbutton: none,
   acpisleepbutton: none,
   cpuexecutioncap: none,
+  audioout: none,
   processpriority: none,
   keyboardputscancode: none,
   keyboardputstring: (params) => {

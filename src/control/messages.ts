@@ -64,6 +64,8 @@ export interface ControlRequests {
   acpipowerbutton: { params: Nothing; result: Nothing };
   acpisleepbutton: { params: Nothing; result: Nothing };
   cpuexecutioncap: { params: { readonly percent: number }; result: Nothing };
+  /** Whether what the sound card plays goes anywhere. */
+  audioout: { params: { readonly isOn: boolean }; result: Nothing };
   /** A word of `--vm-process-priority`. */
   processpriority: { params: { readonly priority: string }; result: Nothing };
   keyboardputscancode: { params: { readonly bytes: readonly number[] }; result: Nothing };

@@ -105,6 +105,12 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       });
       return {};
     },
+    audioout: async (params) => {
+      const { isOn } = fieldsOf(params);
+      if (typeof isOn !== "boolean") throw new ControlError("playback is on or off", "E_INVALIDARG");
+      await anyMachine().request("setPlayback", { isOn });
+      return {};
+    },
     processpriority: async (params) => {
       const wanted = processPriorities.find((one) => one === fieldsOf(params).priority);
       if (wanted === undefined) throw new ControlError("this is no priority of a process", "E_INVALIDARG");

@@ -70,6 +70,8 @@ export interface MachineThreadConfig {
   readonly sound?: SoundBuffers;
   /** The sound card's sound goes there; the speaker's always does. */
   readonly isCardHeard?: boolean;
+  /** False: until `setPlayback` the card plays to nobody. */
+  readonly isPlaybackOn?: boolean;
   readonly trace: readonly string[];
   readonly onTripleFault: "reset" | "stop";
   /** Per cent of one of the host's processors; 100 when absent. Not for deterministic machines. */
@@ -160,6 +162,8 @@ export interface MachineRequests {
   injectNmi: { params: undefined; result: undefined };
   info: { params: { readonly item: string }; result: string };
   registers: { params: undefined; result: string };
+  /** Whether what the sound card plays goes anywhere. */
+  setPlayback: { params: { readonly isOn: boolean }; result: undefined };
   setExecutionCap: { params: { readonly percent: number }; result: undefined };
   /** Network card by index of spec.nics. */
   setCable: { params: { readonly nic: number; readonly isConnected: boolean }; result: undefined };

@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { silentAudio } from "../backend-api/audio.ts";
 import { AnneauError, InternalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { createSoftwareCpu } from "../cpu/create.ts";
@@ -36,7 +37,7 @@ import { MediumDrive } from "./medium-drive.ts";
 import { PortCompileService } from "./port-compile-service.ts";
 import { RingCharBackend } from "./ring-char-backend.ts";
 import { RingNetBackend } from "./ring-net-backend.ts";
-import { bothAudio, RingAudioBackend } from "./sound-ring.ts";
+import { bothAudio, RingAudioBackend, SwitchedAudio } from "./sound-ring.ts";
 
 /** A line that would not leave room for others is cut. */
 const MAX_LINE_BYTES = 8192;
@@ -81,6 +82,7 @@ class MachineThread {
   readonly #ide: ReadonlyMap<string, MediumDrive>;
   readonly #floppies: ReadonlyMap<number, MediumDrive>;
   readonly #cap: ExecutionCap;
+  readonly #audio: SwitchedAudio;
   readonly #handlers: Handlers;
   #outcome: MachineOutcome | undefined;
 
@@ -92,6 +94,7 @@ class MachineThread {
     ide: ReadonlyMap<string, MediumDrive>,
     floppies: ReadonlyMap<number, MediumDrive>,
     cap: ExecutionCap,
+    audio: SwitchedAudio,
   ) {
     this.#port = port;
     this.#machine = machine;
@@ -100,6 +103,7 @@ class MachineThread {
     this.#ide = ide;
     this.#floppies = floppies;
     this.#cap = cap;
+    this.#audio = audio;
     this.#handlers = this.#makeHandlers();
   }
 
@@ -108,7 +112,8 @@ class MachineThread {
     const drives: MediumDrive[] = [];
     const wav = config.audioFile === undefined ? undefined : createWavSink(config.audioFile, log);
     const live = config.sound && config.isCardHeard ? new RingAudioBackend(config.sound) : undefined;
-    const audio = wav && live ? bothAudio(wav, live) : (wav ?? live);
+    const outlet = wav && live ? bothAudio(wav, live) : (wav ?? live ?? silentAudio);
+    const audio = new SwitchedAudio(outlet, config.isPlaybackOn ?? true);
     let thread: MachineThread | undefined;
     const open = (medium: IdeAttachment["medium"], place?: IdePlace): MediumDrive => {
       const drive = new MediumDrive(medium, log, () => {
@@ -161,7 +166,7 @@ class MachineThread {
           },
         },
       );
-      thread = new MachineThread(config.port, machine, [...uarts, ...parallels], nics, ide, floppies, cap);
+      thread = new MachineThread(config.port, machine, [...uarts, ...parallels], nics, ide, floppies, cap, audio);
       thread.run(config.startPaused === true);
     } catch (error) {
       // Classes of errors do not survive the way to the main thread.
@@ -299,6 +304,9 @@ class MachineThread {
       },
       setExecutionCap: ({ percent }) => {
         this.#cap.percent = percent;
+      },
+      setPlayback: ({ isOn }) => {
+        this.#audio.isOn = isOn;
       },
       setCable: ({ nic, isConnected }) => {
         front.setCableConnected?.(nic, isConnected);

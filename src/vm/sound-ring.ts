@@ -56,6 +56,21 @@ export function bothAudio(one: AudioBackend, other: AudioBackend): AudioBackend 
   };
 }
 
+/** Plays to `outlet` while it is switched on. */
+export class SwitchedAudio implements AudioBackend {
+  readonly #outlet: AudioBackend;
+  isOn: boolean;
+
+  constructor(outlet: AudioBackend, isOn: boolean) {
+    this.#outlet = outlet;
+    this.isOn = isOn;
+  }
+
+  play(samples: Int16Array, rateHz: number): void {
+    if (this.isOn) this.#outlet.play(samples, rateHz);
+  }
+}
+
 /** A packet: the rate in Hz (24 bits, little-endian), the source (8 bits), then 16-bit samples, left and right in turn. Valid during the call. */
 export type SoundListener = (packet: Uint8Array) => void;
 

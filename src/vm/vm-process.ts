@@ -199,7 +199,8 @@ export class VmProcess {
     if (spec.audio) {
       const listeners = [description.audioFile, description.isHeard ? "the console's page" : undefined];
       const heardBy = listeners.filter((one) => one !== undefined).join(" and ");
-      log.info(`sound card ${spec.audio.controller}, played to ${heardBy === "" ? "nobody" : heardBy}`);
+      const isPlaying = heardBy !== "" && description.isPlaybackOn;
+      log.info(`sound card ${spec.audio.controller}, played to ${isPlaying ? heardBy : "nobody"}`);
     }
     editVbox(this.#settingsPath, (file) => {
       file.isAborted = false;
@@ -231,6 +232,7 @@ export class VmProcess {
       audioFile: description.audioFile,
       sound: sound.buffers,
       isCardHeard: description.isHeard,
+      isPlaybackOn: description.isPlaybackOn,
       trace: options.trace,
       onTripleFault,
       executionCap,

@@ -3,7 +3,7 @@
  * has it sample by sample, as the WAV file has.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { Sandbox } from "../cli/sandbox.ts";
@@ -191,6 +191,17 @@ test("what the guest plays is in the browser's audio graph and in the WAV file, 
   expect(different).toBe(-1);
   const title = await page.getAttribute("#sound", "title");
   console.log(`sound in the page: ${title}`);
+  // Playback switched off: it is there for nobody. And on again.
+  box.ok("controlvm", "noise", "audioout", "off");
+  expect(box.info("noise").get("audio_out")).toBe("off");
+  const fileBytes = () => statSync(box.path("played.wav")).size;
+  await page.evaluate("heard.length = 0");
+  const before = fileBytes();
+  await page.keyboard.press("Space");
+  await page.waitForTimeout(2500);
+  expect([await page.evaluate("heard.length"), fileBytes()]).toEqual([0, before]);
+  box.ok("controlvm", "noise", "audioout", "on");
+  await playUntil("the noise, again", `heard.length === ${FRAMES * 2}`);
   // Switched off, nothing comes any more.
   await page.click("summary:has-text('View')");
   await Promise.all([socket.waitForEvent("close"), page.click("button:text-is('Sound')")]);
