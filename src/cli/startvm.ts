@@ -31,10 +31,10 @@ const options = [
 ];
 
 export const command: Command = {
-  usage: ["VM ... [--type headless|gui]"],
+  usage: ["VM ... [--type gui|headless|separate]"],
   about:
     "Starts VMs and returns when they run. `gui` opens the VM's console in the browser if there is a desktop, and prints its\n" +
-    "address; `headless` leaves that to the command `console`.",
+    "address, and so does `separate`; `headless` leaves that to the command `console`.",
   async run(args, terminal) {
     const parsed = parseArguments(args, options);
     if (parsed.positionals.length === 0) throw new UsageError("VM name not specified");
@@ -63,7 +63,7 @@ async function start(id: string, typed: string | undefined, trace: string, termi
   if (vbox instanceof ResultError) throw vbox;
   const type =
     typed ?? (vbox.get(settings.defaultFrontend) || loadRegistry().systemProperty("defaultFrontend") || "gui");
-  if (!/^(headless|gui)$/.test(type))
+  if (!/^(headless|gui|separate)$/.test(type))
     throw new CommandError(`The front end '${type}' is not available in this version of Anneau`);
   terminal.out(`Waiting for VM "${vbox.name}" to power on...\n`);
   if (sessionOf(vbox.path).kind === "alive") throw alreadyLocked(vbox.name);
@@ -83,7 +83,7 @@ async function start(id: string, typed: string | undefined, trace: string, termi
   }
   terminal.out(`VM "${vbox.name}" has been successfully started.\n`);
   if (hasRemoteDisplay(vbox)) await checkRemoteDisplay(vbox, terminal);
-  if (type !== "gui") return;
+  if (type === "headless") return;
   const { showConsole } = await import("./console.ts");
   try {
     await showConsole(vbox.uuid, vbox.name, terminal);

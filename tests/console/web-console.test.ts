@@ -71,7 +71,7 @@ test("the page shows the machine's picture to the pixel, types, and its buttons 
 
 test("pixel by pixel in a small window, the screen's last corner can be reached", async () => {
   const guest = new ConsoleGuest();
-  const url = addressIn(guest.start("gui"));
+  const url = addressIn(guest.start("separate"));
   await guest.shows("ready");
   const page = await open(url, { width: 600, height: 300 });
   await page.click("summary:has-text('View')");
