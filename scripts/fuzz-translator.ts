@@ -19,6 +19,8 @@ const { values } = parseArgs({
     shadow: { type: "boolean", default: false },
   },
 });
+for (const [name, text] of Object.entries(values))
+  if (typeof text === "string" && !(Number(text) > 0)) throw new Error(`--${name} ${text}: a number above 0 is needed`);
 const first = Number(values.seed ?? `${new Date().toISOString().slice(0, 10).replaceAll("-", "")}000`);
 const count = values.count === undefined ? Number.POSITIVE_INFINITY : Number(values.count);
 const until = performance.now() + Number(values.minutes) * 60_000;

@@ -22,6 +22,8 @@ const { values, positionals } = parseArgs({
     threshold: { type: "string", default: "64" },
   },
 });
+for (const [name, text] of Object.entries(values))
+  if (!(Number(text) > 0)) throw new Error(`--${name} ${text}: a number above 0 is needed`);
 const wanted = Number(values.instructions);
 for (const name of positionals.length > 0 ? positionals : engineGuests.keys()) {
   const startedAtMs = performance.now();
