@@ -1,12 +1,14 @@
 /** Lists of what the host has and of networks in the registry: `list bridgedifs`, `dhcpservers`, `natnetworks` … */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import { networkInterfaces } from "node:os";
 import { registeredMachines } from "../config/machine-lookup.ts";
 import { ruleLines } from "../config/nat-networks.ts";
 import { adapters } from "../config/network-settings.ts";
 import { loadRegistry } from "../config/registry.ts";
 import { ResultError } from "../config/result-codes.ts";
+import { hostOnlyDevices, interfaceNames, isHostOnlyName, mayOpenTap, tapDevices } from "../config/tap-devices.ts";
 import type { XmlElement } from "../config/xml.ts";
+import { type HostAddress, hostAddresses, maskOf } from "./host-addresses.ts";
 
 const ETHERNET = "1";
 
@@ -15,18 +17,18 @@ interface HostInterface {
   readonly mac: string;
   readonly isUp: boolean;
   readonly isWireless: boolean;
-  readonly addresses: readonly NetworkInterfaceInfo[];
+  readonly addresses: readonly HostAddress[];
 }
 
-/** Interfaces that a bridge could use. Linux tells about those that are down too. */
+/** The host's Ethernet interfaces but the loopback. Linux tells about those that are down too. */
 function hostInterfaces(): HostInterface[] {
-  const known = networkInterfaces();
+  const known = hostAddresses();
   const folder = "/sys/class/net";
   if (!existsSync(folder)) {
-    return Object.entries(known).flatMap(([name, addresses = []]) =>
+    return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
       addresses.some(({ internal }) => internal)
         ? []
-        : [{ name, mac: addresses[0]?.mac ?? "", isUp: true, isWireless: false, addresses }],
+        : [{ name, mac: addresses[0]?.mac ?? "", isUp: true, isWireless: false, addresses: known.get(name) ?? [] }],
     );
   }
   const read = (name: string, file: string) => {
@@ -36,14 +38,14 @@ function hostInterfaces(): HostInterface[] {
       return "";
     }
   };
-  return readdirSync(folder)
+  return interfaceNames()
     .filter((name) => read(name, "type") === ETHERNET && (Number(read(name, "flags")) & 8) === 0)
     .map((name) => ({
       name,
       mac: read(name, "address"),
       isUp: (Number(read(name, "flags")) & 1) === 1,
       isWireless: existsSync(`${folder}/${name}/wireless`),
-      addresses: known[name] ?? [],
+      addresses: known.get(name) ?? [],
     }));
 }
 
@@ -56,28 +58,46 @@ function interfaceUuid(name: string, mac: string): string {
   return `${hex(bytes.readUInt32LE(0), 8)}-${hex(bytes.readUInt16LE(4), 4)}-4${hex(bytes.readUInt16LE(6) & 0xfff, 3)}-8000-${node}`;
 }
 
+/** What a VM can be bridged to first (TAP devices that the user may open), then the host's other interfaces. */
 export function bridgedInterfaces(): string {
-  const line = (label: string, value: string) => `${label.padEnd(17)}${value}`.trimEnd() + "\n";
-  return hostInterfaces()
-    .map(({ name, mac, isUp, isWireless, addresses }) => {
-      const v4 = addresses.find(({ family }) => family === "IPv4");
-      const v6 = addresses.find(({ family }) => family === "IPv6");
-      return (
-        line("Name:", name) +
-        line("GUID:", interfaceUuid(name, mac)) +
-        line("DHCP:", "Disabled") +
-        line("IPAddress:", v4?.address ?? "0.0.0.0") +
-        line("NetworkMask:", v4?.netmask ?? "0.0.0.0") +
-        line("IPV6Address:", v6?.address ?? "") +
-        `IPV6NetworkMaskPrefixLength: ${v6?.cidr?.split("/")[1] ?? "0"}\n` +
-        line("HardwareAddress:", mac) +
-        line("MediumType:", "Ethernet") +
-        line("Wireless:", isWireless ? "Yes" : "No") +
-        line("Status:", isUp ? "Up" : "Down") +
-        `VBoxNetworkName: HostInterfaceNetworking-${name}\n\n`
-      );
-    })
+  const usable = new Set(
+    tapDevices()
+      .filter(mayOpenTap)
+      .map(({ name }) => name),
+  );
+  const others = hostInterfaces().filter(({ name }) => !isHostOnlyName(name));
+  return others
+    .sort((a, b) => Number(usable.has(b.name)) - Number(usable.has(a.name)))
+    .map(interfaceBlock)
     .join("");
+}
+
+export function hostOnlyInterfaces(): string {
+  const names = new Set(hostOnlyDevices().map(({ name }) => name));
+  return hostInterfaces()
+    .filter(({ name }) => names.has(name))
+    .map(interfaceBlock)
+    .join("");
+}
+
+function interfaceBlock({ name, mac, isUp, isWireless, addresses }: HostInterface): string {
+  const line = (label: string, value: string) => `${label.padEnd(17)}${value}`.trimEnd() + "\n";
+  const v4 = addresses.find(({ isIpv6 }) => !isIpv6);
+  const v6 = addresses.find(({ isIpv6 }) => isIpv6);
+  return (
+    line("Name:", name) +
+    line("GUID:", interfaceUuid(name, mac)) +
+    line("DHCP:", "Disabled") +
+    line("IPAddress:", v4?.address ?? "0.0.0.0") +
+    line("NetworkMask:", maskOf(v4?.prefixLength ?? 0)) +
+    line("IPV6Address:", v6?.address ?? "") +
+    `IPV6NetworkMaskPrefixLength: ${v6?.prefixLength ?? "0"}\n` +
+    line("HardwareAddress:", mac) +
+    line("MediumType:", "Ethernet") +
+    line("Wireless:", isWireless ? "Yes" : "No") +
+    line("Status:", isUp ? "Up" : "Down") +
+    `VBoxNetworkName: HostInterfaceNetworking-${name}\n\n`
+  );
 }
 
 function registered(path: string, name: string): XmlElement[] {

@@ -51,8 +51,7 @@ const lists: Record<string, Lister> = {
   },
   bridgedifs: host(({ bridgedInterfaces }) => bridgedInterfaces()),
   hostifs: host(({ bridgedInterfaces }) => bridgedInterfaces()),
-  // Such interfaces would need a driver or a TAP device: there are none.
-  hostonlyifs: () => {},
+  hostonlyifs: host(({ hostOnlyInterfaces }) => hostOnlyInterfaces()),
   hostonlynets: () => {},
   dhcpservers: host(({ dhcpServers }) => dhcpServers()),
   natnetworks: host(({ natNetworks }) => natNetworks()),

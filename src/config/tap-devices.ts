@@ -70,16 +70,18 @@ export function findTapDevice(name: string, sysfs = SYSFS): TapDevice | undefine
   };
 }
 
-/** In the order of their names, numbers in them counted. */
-export function tapDevices(sysfs = SYSFS): TapDevice[] {
-  let names: string[];
+/** All interfaces of the host, in the order of their names, numbers in them counted; none where there is no sysfs. */
+export function interfaceNames(sysfs = SYSFS): string[] {
   try {
-    names = readdirSync(sysfs).slice(0, MAX_DEVICES);
+    const names = readdirSync(sysfs).slice(0, MAX_DEVICES);
+    return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   } catch {
     return [];
   }
-  return names
-    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
+}
+
+export function tapDevices(sysfs = SYSFS): TapDevice[] {
+  return interfaceNames(sysfs)
     .map((name) => findTapDevice(name, sysfs))
     .filter((device) => device !== undefined);
 }
@@ -152,12 +154,7 @@ function commandsFor(name: string, mode: "hostonly" | "bridged"): string {
 }
 
 function missingProblem(name: string, mode: "hostonly" | "bridged"): string {
-  let isThere = false;
-  try {
-    isThere = isInterfaceName(name) && readdirSync(SYSFS).includes(name);
-  } catch {
-    // Then nothing is there.
-  }
+  const isThere = interfaceNames().includes(name);
   const cli = mode === "hostonly" ? "host-only-adapter" : "bridge-adapter";
   const other = mode === "hostonly" ? "vboxnet0" : "tap0";
   if (!isThere && isInterfaceName(name)) return `there is no such device; as root type: ${commandsFor(name, mode)}`;

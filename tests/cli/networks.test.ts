@@ -1,4 +1,4 @@
-/** Commands about networks: natnetwork, dhcpserver, hostonlyif, in the words that clients look for. */
+/** Commands about networks: natnetwork, dhcpserver, in the words that clients look for. */
 import { expect, test } from "vitest";
 import { Sandbox } from "./sandbox.ts";
 
@@ -223,16 +223,4 @@ test("dhcpserver start, stop and remove with a VM on the network and without", (
   expect(tell("restart").stderr).toContain("is disabled and does not run");
   expect(tell("remove")).toMatchObject({ code: 0, stderr: "" });
   box.ok("controlvm", "vm", "poweroff");
-});
-
-test("hostonlyif: none can be made, in Vagrant's words", () => {
-  const box = new Sandbox();
-  const made = box.vboxManage("hostonlyif", "create");
-  expect([made.code, made.stdout]).toEqual([1, ""]);
-  expect(made.stderr).toMatch(/^0%\.\.\.NS_ERROR_FAILURE\nVBoxManage: error: .*failed to open \/dev\/vboxnetctl/);
-  expect(box.vboxManage("hostonlyif", "remove", "vboxnet0").stderr).toContain(
-    "The host network interface named 'vboxnet0' could not be found",
-  );
-  expect(box.vboxManage("hostonlyif", "ipconfig", "vboxnet0", "--ip", "192.168.56.1").code).toBe(1);
-  expect(box.ok("list", "hostonlyifs")).toBe("");
 });

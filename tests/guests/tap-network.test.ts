@@ -19,13 +19,13 @@ interface Host {
   readonly box: Sandbox;
 }
 
-/** Everything that the test starts sees that host's network. */
+/** Everything that the test starts sees that host's network, and has no rights there beyond its devices. */
 async function newHost(): Promise<Host> {
   const host = await HostNamespace.open();
-  const box = new Sandbox(host.enter);
+  const box = new Sandbox(host.enterUnprivileged);
   process.env.XDG_RUNTIME_DIR = box.env.XDG_RUNTIME_DIR;
   process.env.VBOX_USER_HOME = box.env.VBOX_USER_HOME;
-  RunGuest.inside = host.enter;
+  RunGuest.inside = host.enterUnprivileged;
   return { host, box };
 }
 

@@ -53,6 +53,11 @@ export class HostNamespace {
     return ["nsenter", "--preserve-credentials", "-U", "-n", "-m", "-t", String(this.#child.pid)];
   }
 
+  /** The same without any of root's rights: as the user to whom the devices belong. */
+  get enterUnprivileged(): string[] {
+    return [...this.enter, "setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+  }
+
   /** A shell's script in there: its standard output. Throws with what it says if it fails. */
   sh(script: string): string {
     const [program, ...args] = [...this.enter, "bash", "-c", script];
