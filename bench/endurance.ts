@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { positive, readOptions, runProgram } from "../scripts/options.ts";
 import { BenchGuest } from "./guest.ts";
 import { selectKernels } from "./kernels.ts";
 import { makePeers } from "./peers.ts";
@@ -18,7 +18,7 @@ const usage = `usage: npm run bench:endurance -- [OPTIONS]
   --rest SECONDS     idle time after each turn of all kernels (10)
   --anneau PATH      bin/anneau of another build`;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     minutes: { type: "string", default: "60" },
     permille: { type: "string", default: "300" },
@@ -47,8 +47,8 @@ async function sample(guest: BenchGuest): Promise<Sample> {
 }
 
 async function main(): Promise<void> {
-  const minutes = Number(values.minutes);
-  const permille = Number(values.permille);
+  const minutes = positive("minutes", values.minutes);
+  const permille = positive("permille", values.permille);
   const kernels = selectKernels([]);
   const folder = mkdtempSync(join(tmpdir(), "anneau-endurance-"));
   const [peer] = makePeers(["anneau"], {
@@ -111,4 +111,4 @@ async function main(): Promise<void> {
 }
 
 if (values.help) console.log(usage);
-else await main();
+else await runProgram(main);

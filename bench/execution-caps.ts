@@ -8,18 +8,18 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, setPriority, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { positive, readOptions } from "../scripts/options.ts";
 import { sessionOf } from "../src/config/machine-session.ts";
 import { processUsage } from "./process-usage.ts";
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     seconds: { type: "string", default: "20" },
     nice: { type: "string", default: "0" },
     write: { type: "boolean", default: false },
   },
 });
-const seconds = Number(values.seconds);
+const seconds = positive("seconds", values.seconds);
 setPriority(Number(values.nice));
 const root = resolve(import.meta.dirname, "..");
 const home = mkdtempSync(join(tmpdir(), "anneau-caps-"));

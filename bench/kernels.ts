@@ -1,4 +1,5 @@
 /** The benchmark's kernels: one visible list. Each is a program of bench/programs that prints one result. */
+import { OptionError } from "../scripts/options.ts";
 
 export type KernelClass = (typeof classes)[number];
 
@@ -54,6 +55,6 @@ export const kernels: readonly Kernel[] = [
 export function selectKernels(names: readonly string[]): Kernel[] {
   for (const name of names)
     if (!kernels.some((kernel) => kernel.name === name))
-      throw new Error(`no kernel ${name}; there are ${kernels.map((kernel) => kernel.name).join(", ")}`);
+      throw new OptionError(`no kernel ${name}; there are ${kernels.map((kernel) => kernel.name).join(", ")}`);
   return kernels.filter(({ name }) => names.length === 0 || names.includes(name));
 }

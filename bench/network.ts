@@ -7,10 +7,10 @@ import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { writeCpio } from "../scripts/media/cpio.ts";
 import { linuxGuest } from "../scripts/media/linux-guest.ts";
+import { OptionError, positive, readOptions, runProgram } from "../scripts/options.ts";
 import { buildProgram } from "./build.ts";
 import { BenchGuest, type CommandLine } from "./guest.ts";
 import { median } from "./report.ts";
@@ -21,7 +21,7 @@ const usage = `usage: node bench/network.ts [OPTIONS]
   --rounds N         interleaved rounds (3)
   --megabytes N      moved each way (32)`;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     cards: { type: "string", default: "Am79C973" },
     peers: { type: "string", default: "translator,interpreter,qemu" },
@@ -118,14 +118,12 @@ class Server {
 
 function commandLine(peer: string, card: string, kernel: string, initrd: string): CommandLine {
   if (peer === "qemu") {
-    const device = qemuCards[card];
-    if (device === undefined) throw new Error(`${card}: one of ${Object.keys(qemuCards).join(", ")}`);
     return {
       program: "qemu-system-i386",
       args: [
         ...["-accel", "tcg", "-m", "128", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"],
         ...["-kernel", kernel, "-initrd", initrd, "-append", append],
-        ...["-netdev", "user,id=n", "-device", `${device},netdev=n`],
+        ...["-netdev", "user,id=n", "-device", `${qemuCards[card]},netdev=n`],
       ],
     };
   }
@@ -167,6 +165,10 @@ async function measure(command: CommandLine, bytes: number): Promise<Record<stri
 
 async function main(): Promise<void> {
   const media = await linuxGuest({ modules });
+  const cards = values.cards.split(",");
+  for (const card of cards)
+    if (!Object.hasOwn(qemuCards, card))
+      throw new OptionError(`no card ${card}; there are ${Object.keys(qemuCards).join(", ")}`);
   const folder = mkdtempSync(join(tmpdir(), "anneau-network-"));
   try {
     const initrd = join(folder, "initrd.gz");
@@ -174,10 +176,10 @@ async function main(): Promise<void> {
     const program = readFileSync(buildProgram(join(import.meta.dirname, "guest/network.c")));
     // A second archive behind the first: the kernel unpacks both.
     appendFileSync(initrd, gzipSync(writeCpio([{ path: "bin/network", kind: "file", data: program, mode: 0o755 }])));
-    const bytes = Number(values.megabytes) * 1_000_000;
+    const bytes = positive("megabytes", values.megabytes) * 1_000_000;
     const found = new Map<string, Record<string, number>[]>();
-    for (let round = 1; round <= Number(values.rounds); round++)
-      for (const card of values.cards.split(","))
+    for (let round = 1; round <= positive("rounds", values.rounds); round++)
+      for (const card of cards)
         for (const peer of values.peers.split(",")) {
           const name = `${peer} ${card}`;
           console.error(`round ${round}: ${name}`);
@@ -198,4 +200,4 @@ async function main(): Promise<void> {
 }
 
 if (values.help) console.log(usage);
-else await main();
+else await runProgram(main);

@@ -1,5 +1,8 @@
 /** Who takes part: how each peer is started as a process with its first serial port on standard input and output. */
+
+import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { OptionError } from "../scripts/options.ts";
 import type { CommandLine } from "./guest.ts";
 
 /** What a peer starts: Linux by direct kernel boot, or a disk by its boot sector. */
@@ -55,7 +58,7 @@ export const peerNames: readonly string[] = Object.keys(makers);
 /** The peers with these names, in that order; `anneau` and `anneau-interpreter` stand for each build of Anneau. */
 export function makePeers(names: readonly string[], options: PeerOptions): Peer[] {
   return names.flatMap((name): Peer[] => {
-    if (!Object.hasOwn(makers, name)) throw new Error(`no peer ${name}; there are ${peerNames.join(", ")}`);
+    if (!Object.hasOwn(makers, name)) throw new OptionError(`no peer ${name}; there are ${peerNames.join(", ")}`);
     return makers[name](options);
   });
 }
@@ -69,6 +72,7 @@ function anneauPeers(name: string, engine: string, { anneau, anneauFlags, profil
   return builds.map((build): Peer => {
     const [, label, path] = /^(?:([^=/]+)=)?(.*)$/s.exec(build)!;
     const program = resolve(path);
+    if (!existsSync(program)) throw new OptionError(`no Anneau at ${program}`);
     // The folder that holds bin/.
     const suffix = builds.length > 1 ? ` ${label ?? basename(dirname(dirname(program)))}` : "";
     const nodeFlags = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profileFolder)}`];

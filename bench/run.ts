@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { positive, readOptions, runProgram } from "../scripts/options.ts";
 import { kernels, selectKernels } from "./kernels.ts";
 import { type MachineFigures, measureCommands, measureMachines } from "./machine-figures.ts";
 import { makePeers, peerNames } from "./peers.ts";
@@ -33,7 +33,7 @@ const usage = `usage: npm run bench -- [OPTIONS]
 A complete run (none of --only, --peers, --quick, --permille, --anneau, --anneau-flags, --append,
 --profile) writes docs/benchmarks.md.`;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     only: { type: "string" },
     peers: { type: "string" },
@@ -55,11 +55,8 @@ const { values } = parseArgs({
 
 const words = (text: string | undefined, separator: string | RegExp) =>
   (text ?? "").split(separator).filter((word) => word !== "");
-function count(text: string | undefined, normally: number): number {
-  const number = text === undefined ? normally : Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new Error(`${text}: a number from 1 is needed`);
-  return number;
-}
+const count = (name: "rounds" | "machine-rounds" | "patience" | "permille", normally: number) =>
+  positive(name, values[name] ?? String(normally));
 
 async function main(): Promise<void> {
   const partial = ["only", "peers", "permille", "anneau", "anneau-flags", "append", "profile"] as const;
@@ -74,11 +71,11 @@ async function main(): Promise<void> {
       profileFolder: values.profile,
     },
   );
-  const rounds = count(values.rounds, values.quick ? 1 : 5);
-  const patienceSeconds = count(values.patience, 600);
+  const rounds = count("rounds", values.quick ? 1 : 5);
+  const patienceSeconds = count("patience", 600);
   const onProgress = (text: string) => console.error(text);
 
-  const permille = count(values.permille, 1000);
+  const permille = count("permille", 1000);
   const append = values.append;
   const result = await runSuite({ kernels: chosen, peers, rounds, permille, append, patienceSeconds, onProgress });
   const saveJson = (machines: ReadonlyMap<string, MachineFigures[]>) => {
@@ -92,7 +89,7 @@ async function main(): Promise<void> {
     );
   };
   saveJson(new Map());
-  const machineRounds = count(values["machine-rounds"], Math.min(rounds, 3));
+  const machineRounds = count("machine-rounds", Math.min(rounds, 3));
   const machines =
     isComplete || values.machines
       ? await measureMachines(peers, machineRounds, patienceSeconds, onProgress)
@@ -145,5 +142,5 @@ else if (values.list) {
   for (const { name, class: kind, about } of kernels) console.log(`${name.padEnd(18)}${kind.padEnd(14)}${about}`);
   console.log(`peers: ${peerNames.join(", ")}`);
 } else {
-  await main();
+  await runProgram(main);
 }

@@ -11,6 +11,7 @@ import { MemoryMedium, TestPc, type TestPcOptions } from "../src/machine/testing
 import { bootTools } from "./media/boot-tools.ts";
 import { debianNetboot, debianNetbootIso } from "./media/debian-netboot.ts";
 import { linuxGuest } from "./media/linux-guest.ts";
+import { OptionError } from "./options.ts";
 
 export interface EngineGuest {
   readonly options: () => Promise<TestPcOptions>;
@@ -87,7 +88,8 @@ export class EngineRun {
 
   static async start(name: string, tuning: EngineTuning): Promise<EngineRun> {
     const guest = engineGuests.get(name);
-    if (guest === undefined) throw new Error(`no guest ${name}; there are ${[...engineGuests.keys()].join(", ")}`);
+    if (guest === undefined)
+      throw new OptionError(`no guest ${name}; there are ${[...engineGuests.keys()].join(", ")}`);
     let engine: SoftwareEngine | undefined;
     const pc = await TestPc.start({
       ...(await guest.options()),

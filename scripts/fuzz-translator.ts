@@ -6,11 +6,12 @@
  * `--seed`: the first; today's date and 000 unless given. `--shadow`: each region's run is compared as well, which says where
  * it goes wrong; with one seed it is what to look at first.
  */
-import { parseArgs } from "node:util";
+
 import { differencesOf, RandomMachine } from "../tests/cpu/random/machine.ts";
 import { randomProgram } from "../tests/cpu/random/program.ts";
+import { positive, readOptions } from "./options.ts";
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     seed: { type: "string" },
     count: { type: "string" },
@@ -19,14 +20,12 @@ const { values } = parseArgs({
     shadow: { type: "boolean", default: false },
   },
 });
-for (const [name, text] of Object.entries(values))
-  if (typeof text === "string" && !(Number(text) > 0)) throw new Error(`--${name} ${text}: a number above 0 is needed`);
-const first = Number(values.seed ?? `${new Date().toISOString().slice(0, 10).replaceAll("-", "")}000`);
-const count = values.count === undefined ? Number.POSITIVE_INFINITY : Number(values.count);
-const until = performance.now() + Number(values.minutes) * 60_000;
+const first = positive("seed", values.seed ?? `${new Date().toISOString().slice(0, 10).replaceAll("-", "")}000`);
+const count = values.count === undefined ? Number.POSITIVE_INFINITY : positive("count", values.count);
+const until = performance.now() + positive("minutes", values.minutes) * 60_000;
 const interpreter = await RandomMachine.create({});
 const translator = await RandomMachine.create({
-  hotThreshold: Number(values.threshold),
+  hotThreshold: positive("threshold", values.threshold),
   regions: { batch: 1 },
   ...(values.shadow ? { shadow: {} } : {}),
 });

@@ -7,14 +7,14 @@
  * `--instructions`: compared in each guest (200 million unless given); `--every`: one run of so many is compared (1); `--threshold`:
  * jumps before a translation (64; 1 forces everything through the translator).
  */
-import { parseArgs } from "node:util";
 import { ShadowDifference } from "../src/cpu/translator/shadow.ts";
 import { EngineRun, engineGuests } from "./engine-guests.ts";
+import { positive, readOptions, runProgram } from "./options.ts";
 
 /** A guest that does not come to what is to be compared. */
 const MAX_INSTRUCTIONS = 30_000_000_000;
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readOptions({
   allowPositionals: true,
   options: {
     instructions: { type: "string", default: "200000000" },
@@ -22,15 +22,15 @@ const { values, positionals } = parseArgs({
     threshold: { type: "string", default: "64" },
   },
 });
-for (const [name, text] of Object.entries(values))
-  if (!(Number(text) > 0)) throw new Error(`--${name} ${text}: a number above 0 is needed`);
-const wanted = Number(values.instructions);
-for (const name of positionals.length > 0 ? positionals : engineGuests.keys()) {
+const wanted = positive("instructions", values.instructions);
+for (const name of positionals.length > 0 ? positionals : engineGuests.keys()) await runProgram(() => compare(name));
+
+async function compare(name: string): Promise<void> {
   const startedAtMs = performance.now();
   const run = await EngineRun.start(name, {
-    hotThreshold: Number(values.threshold),
+    hotThreshold: positive("threshold", values.threshold),
     regions: { batch: values.threshold === "1" ? 1 : 4 },
-    shadow: { every: Number(values.every) },
+    shadow: { every: positive("every", values.every) },
   });
   const { engine } = run;
   const million = (count: number | undefined) => `${((count ?? 0) / 1e6).toFixed(1)} M`;
