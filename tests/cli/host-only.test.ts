@@ -171,3 +171,30 @@ test("a VM whose device cannot be had does not start: one line names it and what
   expect(start("hostonly", "vboxnet0")).toContain("(Debian package 'socat')");
   expect(namesOf(box.ok("list", "hostonlyifs"))).toEqual(["vboxnet0"]);
 });
+
+test("a running VM is plugged into a device and out of it, also where there is none; nothing is left behind", async () => {
+  const host = await HostNamespace.open();
+  const box = new Sandbox(host.enterUnprivileged);
+  host.sh(`${make("vboxnet0", "192.168.56.1/24")} && ${make("tap0", "10.5.0.1/24")}`);
+  box.ok("createvm", "--name", "vm", "--register");
+  box.ok("modifyvm", "vm", "--memory", "16", "--nic1", "hostonly", "--hostonlyadapter1", "vboxnet0", "--nic2", "null");
+  box.ok("startvm", "vm", "--type", "headless");
+  const relays = () => host.processes("socat").length;
+  expect(relays()).toBe(1);
+  box.ok("controlvm", "vm", "nic2", "bridged", "tap0");
+  expect([box.info("vm").get("nic2"), box.info("vm").get("bridgeadapter2")]).toEqual(["bridged", "tap0"]);
+  expect(relays()).toBe(2);
+  // One device, one switch: both cards are on it.
+  box.ok("controlvm", "vm", "nic2", "hostonly", "vboxnet0");
+  await expect.poll(relays).toBe(1);
+  const refused = box.vboxManage("controlvm", "vm", "nic1", "bridged", "tap9");
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("'tap9': there is no such device")]);
+  expect([box.info("vm").get("nic1"), box.info("vm").get("hostonlyadapter1")]).toEqual(["hostonly", "vboxnet0"]);
+  expect(relays()).toBe(1);
+  for (const nic of ["nic1", "nic2"]) box.ok("controlvm", "vm", nic, "null");
+  await expect.poll(relays).toBe(0);
+  box.ok("controlvm", "vm", "nic1", "hostonly", "vboxnet0");
+  expect(relays()).toBe(1);
+  box.ok("controlvm", "vm", "poweroff");
+  await expect.poll(relays).toBe(0);
+});

@@ -21,6 +21,8 @@ const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 30_000;
 /** A link that held for so long was well. */
 const GOOD_MS = 10_000;
+/** How long drops are counted before they are said, for the first time and after that. */
+const FIRST_REPORT_MS = 1000;
 const REPORT_MS = 60_000;
 
 export interface TapAddress {
@@ -39,7 +41,7 @@ export class TapUplink implements SwitchUplink {
   #descriptor: number | undefined;
   #relay: TapRelay | undefined;
   #maxFrameBytes = 0;
-  #reportedMs = Number.NEGATIVE_INFINITY;
+  #reportTimer: NodeJS.Timeout | undefined;
   #reported = 0;
 
   private constructor(to: TapAddress, port: UplinkPort, log: Logger) {
@@ -72,6 +74,7 @@ export class TapUplink implements SwitchUplink {
 
   close(): void {
     this.#abort.abort();
+    clearTimeout(this.#reportTimer);
     this.#disconnect();
   }
 
@@ -139,16 +142,18 @@ export class TapUplink implements SwitchUplink {
   #receive(frame: Uint8Array): void {
     const { length } = frame;
     if (length < MIN_FRAME_BYTES || length > this.#maxFrameBytes) return;
-    const nowMs = performance.now();
-    if (this.#limiter.allows(frame, nowMs)) this.#port.send(frame);
-    else this.#report(nowMs);
+    if (this.#limiter.allows(frame, performance.now())) this.#port.send(frame);
+    else
+      this.#reportTimer ??= setTimeout(
+        () => this.#report(),
+        this.#reported === 0 ? FIRST_REPORT_MS : REPORT_MS,
+      ).unref();
   }
 
-  #report(nowMs: number): void {
-    if (nowMs - this.#reportedMs < REPORT_MS) return;
+  #report(): void {
+    this.#reportTimer = undefined;
     const { dropped } = this.#limiter;
     this.#log.warn(`${this.#to.label}: ${dropped - this.#reported} frames dropped, there were too many at once`);
     this.#reported = dropped;
-    this.#reportedMs = nowMs;
   }
 }
