@@ -2,8 +2,9 @@
  * A host's network of a test's own: a user, network and mount namespace in which the test is root, without being it outside. TAP devices,
  * addresses and bridges made there are nobody else's and go with the test.
  *
- * Where there are no user namespaces (a container whose profile forbids them) or no /dev/net/tun, the tests that use this fail and say so,
- * as those fail that make guests with mmdebstrap, for which user namespaces are needed anyway.
+ * Where there are no user namespaces (a container whose profile forbids them) or no /dev/net/tun, the tests that use this fail and say so: nothing
+ * else here shows that a VM reaches its host. An ordinary container loses nothing by that. `npm test` makes /dev/net/tun where root lacks it,
+ * and guests are made with mmdebstrap, for which user namespaces are needed anyway.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
@@ -42,7 +43,7 @@ export class HostNamespace {
       child.stdout.once("data", () => resolve());
       child.once("error", reject);
       child.once("close", () =>
-        reject(new Error(`this test needs user namespaces with a network of their own (unshare -rnm): ${said}`)),
+        reject(new Error(`this test needs user namespaces with a network and a /sys of their own (unshare -rnm; mount -t sysfs): ${said}`)),
       );
     });
     return new HostNamespace(child);
