@@ -43,7 +43,11 @@ export class HostNamespace {
       child.stdout.once("data", () => resolve());
       child.once("error", reject);
       child.once("close", () =>
-        reject(new Error(`this test needs user namespaces with a network and a /sys of their own (unshare -rnm; mount -t sysfs): ${said}`)),
+        reject(
+          new Error(
+            `this test needs user namespaces with a network and a /sys of their own (unshare -rnm; mount -t sysfs): ${said}`,
+          ),
+        ),
       );
     });
     return new HostNamespace(child);
