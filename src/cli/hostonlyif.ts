@@ -5,7 +5,7 @@
  */
 import { isIPv6 } from "node:net";
 import { AnneauError } from "../base/errors.ts";
-import { editRegistry, loadRegistry } from "../config/registry.ts";
+import { editRegistry } from "../config/registry.ts";
 import { type ResultCode, ResultError } from "../config/result-codes.ts";
 import {
   defaultHostOnlyAddress,
@@ -17,6 +17,7 @@ import {
   type TapDevice,
 } from "../config/tap-devices.ts";
 import { extraDataIn, setExtraDataIn } from "../config/vbox-file.ts";
+import type { XmlElement } from "../config/xml.ts";
 import { parseIpv4 } from "../net/address.ts";
 import { type Command, noneLeft, onlyOne, type Terminal } from "./command.ts";
 import { UsageError } from "./errors.ts";
@@ -67,19 +68,22 @@ export const command: Command = {
 
 async function create(isMachineReadable: boolean, terminal: Terminal): Promise<undefined> {
   const name = await withProgress(terminal, "Creating the host-only interface", () => {
-    const made = takeExisting() ?? makeNew();
-    if (isTaken(made)) forget(made);
-    remember(made);
-    return made;
+    // Under the registry's lock: no two get the same one.
+    return editRegistry(({ global }) => {
+      const made = takeExisting(global) ?? makeNew();
+      forget(global, made);
+      remember(global, made);
+      return made;
+    });
   });
   terminal.out(isMachineReadable ? `${name}\n` : `Interface '${name}' was successfully created\n`);
   return undefined;
 }
 
 /** One that is the user's and that no `create` has given out yet. */
-function takeExisting(): string | undefined {
+function takeExisting(global: XmlElement): string | undefined {
   const uid = process.geteuid?.();
-  return hostOnlyDevices().find(({ name, owner }) => owner === uid && !isTaken(name))?.name;
+  return hostOnlyDevices().find(({ name, owner }) => owner === uid && !isTaken(global, name))?.name;
 }
 
 function makeNew(): string {
@@ -128,7 +132,7 @@ function remove(device: TapDevice, terminal: Terminal): Promise<undefined> {
   return withProgress(terminal, "Removing the host-only interface", () => {
     // The kernel lets its owner do that.
     change(`Cannot remove '${name}'`, [["tuntap", "del", "dev", name, "mode", "tap"]], mayOpenTap(device));
-    forget(name);
+    editRegistry(({ global }) => forget(global, name));
     return undefined;
   });
 }
@@ -201,21 +205,17 @@ function ipv6Of(parsed: ParsedArguments) {
 const key = (name: string, what: string) => `HostOnly/${name}/${what}`;
 
 /** A key of a device that has gone since counts for nothing. */
-function isTaken(name: string): boolean {
-  return extraDataIn(loadRegistry().global, key(name, "IPAddress")) !== undefined;
+function isTaken(global: XmlElement, name: string): boolean {
+  return extraDataIn(global, key(name, "IPAddress")) !== undefined;
 }
 
-function remember(name: string): void {
+function remember(global: XmlElement, name: string): void {
   const found = (hostAddresses().get(name) ?? []).find(({ isIpv6 }) => !isIpv6);
-  editRegistry(({ global }) => {
-    setExtraDataIn(global, key(name, "IPAddress"), found?.address ?? "0.0.0.0");
-    setExtraDataIn(global, key(name, "IPNetMask"), maskOf(found?.prefixLength ?? 0));
-  });
+  setExtraDataIn(global, key(name, "IPAddress"), found?.address ?? "0.0.0.0");
+  setExtraDataIn(global, key(name, "IPNetMask"), maskOf(found?.prefixLength ?? 0));
 }
 
-function forget(name: string): void {
-  editRegistry(({ global }) => {
-    for (const what of ["IPAddress", "IPNetMask", "IPV6Address", "IPV6NetMask"])
-      setExtraDataIn(global, key(name, what), undefined);
-  });
+function forget(global: XmlElement, name: string): void {
+  for (const what of ["IPAddress", "IPNetMask", "IPV6Address", "IPV6NetMask"])
+    setExtraDataIn(global, key(name, what), undefined);
 }

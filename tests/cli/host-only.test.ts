@@ -113,6 +113,11 @@ test("with rights: made, configured, removed; wrong addresses change nothing", a
   box.ok("hostonlyif", "remove", "vboxnet1");
   expect(namesOf(box.ok("list", "hostonlyifs"))).toEqual(["vboxnet2"]);
   expect(host.sh("ls /sys/class/net")).not.toContain("vboxnet1");
+  // Several at once: each gets one of its own.
+  const made = await Promise.all(
+    Array.from({ length: 4 }, () => box.start("hostonlyif", "create", "--machinereadable")),
+  );
+  expect(made.map(({ stdout }) => stdout.trim()).sort()).toEqual(["vboxnet1", "vboxnet3", "vboxnet4", "vboxnet5"]);
 });
 
 test("list bridgedifs: what a VM can be bridged to comes first, host-only interfaces not at all", async () => {

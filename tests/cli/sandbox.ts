@@ -100,7 +100,8 @@ export class Sandbox {
 
   /** Runs in the background, for many at once. */
   start(...args: string[]): Promise<Outcome> {
-    const child = spawn(process.execPath, [join(bin, "anneau"), ...args], { cwd: this.home, env: this.env });
+    const [first, ...rest] = [...this.#inside, process.execPath, join(bin, "anneau"), ...args];
+    const child = spawn(first, rest, { cwd: this.home, env: this.env });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk) => (stdout += chunk));
     child.stderr.on("data", (chunk) => (stderr += chunk));

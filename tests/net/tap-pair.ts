@@ -61,6 +61,8 @@ const areSame = received.length === sent.length && received.every((frame, i) => 
 received.length = 0;
 for (let i = 0; i < 14; i++) a.send(testFrame(MACHINE, 0).subarray(0, i));
 for (const bytes of [1505, 1600, 9000, 16369, 16370, 16371, 30_000, 64_980, 70_000]) a.send(testFrame(MACHINE, bytes));
+// What is for bridges only.
+a.send(testFrame("01:80:c2:00:00:00", 46));
 a.send(testFrame(MACHINE, 46, 7));
 await until(() => received.length > 0);
 const afterBadLengths = received.map(({ length }) => length);

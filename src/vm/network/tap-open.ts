@@ -35,12 +35,14 @@ export async function openTap(device: TapDevice): Promise<number> {
   for (;;) {
     const descriptor = openControl();
     let problem: string | undefined;
+    let isAttached = false;
     try {
       problem = await attach(descriptor, request);
-      if (problem === undefined) return descriptor;
+      isAttached = problem === undefined;
     } finally {
-      if (problem !== undefined) closeSync(descriptor);
+      if (!isAttached) closeSync(descriptor);
     }
+    if (problem === undefined) return descriptor;
     const isBusy = problem.includes("resource busy");
     if (isBusy && performance.now() < endMs) await sleep(RETRY_MS);
     else throw new AnneauError(isBusy ? "another program has it open" : `it cannot be opened (${problem})`);

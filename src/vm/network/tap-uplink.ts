@@ -65,6 +65,7 @@ export class TapUplink implements SwitchUplink {
   send(frame: Uint8Array): void {
     const { length } = frame;
     if (this.#descriptor === undefined || length < MIN_FRAME_BYTES || length > this.#maxFrameBytes) return;
+    if (isForBridge(frame)) return;
     try {
       writeSync(this.#descriptor, frame);
     } catch {
@@ -92,13 +93,16 @@ export class TapUplink implements SwitchUplink {
     const problem = tapProblem(name, mode);
     const device = findTapDevice(name);
     if (problem !== undefined || device === undefined) throw new AnneauError(`${label}: ${problem ?? "it is gone"}`);
+    // Nobody else closes it before both are there.
+    let descriptor: number | undefined;
     try {
-      this.#descriptor = await openTap(device);
-      this.#relay = await TapRelay.start(this.#descriptor, (frame) => this.#receive(frame));
+      descriptor = await openTap(device);
+      this.#relay = await TapRelay.start(descriptor, (frame) => this.#receive(frame));
     } catch (error) {
-      this.#disconnect();
+      if (descriptor !== undefined) closeSync(descriptor);
       throw new AnneauError(`${label}: ${(error as Error).message}`, { cause: error });
     }
+    this.#descriptor = descriptor;
     this.#maxFrameBytes = device.mtu + HEAD_BYTES;
     this.#port.own(Buffer.from(device.macAddress.replaceAll(":", ""), "hex"));
     if (device.mtu > GUEST_MTU)
@@ -141,7 +145,7 @@ export class TapUplink implements SwitchUplink {
 
   #receive(frame: Uint8Array): void {
     const { length } = frame;
-    if (length < MIN_FRAME_BYTES || length > this.#maxFrameBytes) return;
+    if (length < MIN_FRAME_BYTES || length > this.#maxFrameBytes || isForBridge(frame)) return;
     if (this.#limiter.allows(frame, performance.now())) this.#port.send(frame);
     else
       this.#reportTimer ??= setTimeout(
@@ -156,4 +160,16 @@ export class TapUplink implements SwitchUplink {
     this.#log.warn(`${this.#to.label}: ${dropped - this.#reported} frames dropped, there were too many at once`);
     this.#reported = dropped;
   }
+}
+
+/** IEEE 802.1D, 7.12.6: 01:80:C2:00:00:00 to 0F end at a bridge. A machine has no say in the host's spanning tree or link control. */
+function isForBridge(frame: Uint8Array): boolean {
+  return (
+    frame[0] === 0x01 &&
+    frame[1] === 0x80 &&
+    frame[2] === 0xc2 &&
+    frame[3] === 0 &&
+    frame[4] === 0 &&
+    (frame[5] & 0xf0) === 0
+  );
 }
