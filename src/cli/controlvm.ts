@@ -113,8 +113,15 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   vrde: async (client, args, _terminal, vbox) => {
     const isOn = onOrOff(args, "vrde");
-    const problem = await changeRemoteDisplay(client, vbox, (file) => file.set(settings.vrde, isOn));
-    if (problem !== undefined) throw new CommandError(`The remote display could not be started: ${problem}`);
+    let wasOn = false;
+    const problem = await changeRemoteDisplay(client, vbox, (file) => {
+      wasOn = file.get(settings.vrde);
+      file.set(settings.vrde, isOn);
+    });
+    if (problem === undefined) return;
+    // It would come by itself with the next change that happens to mend it.
+    if (!wasOn) await changeRemoteDisplay(client, vbox, (file) => file.set(settings.vrde, false));
+    throw new CommandError(`The remote display could not be started: ${problem}`);
   },
   vrdeport: async (client, args, terminal, vbox) => {
     const [ports] = exactly(args, 1, "vrdeport PORTS");

@@ -151,6 +151,9 @@ test("controlvm switches it off and on, and gives it another port and password",
   const refused = box.anneau("controlvm", name, "vrde", "on");
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain("needs a password");
+  box.ok("controlvm", name, "vrde", "off");
+  expect(box.anneau("controlvm", name, "vrde", "on").code).toBe(1);
+  expect(box.info(name).get("vrde")).toBe("off");
 });
 
 test("a port that is taken, and one that is none, is said at start and at every change", async () => {
