@@ -89,10 +89,12 @@ interface Machine {
   stop(): void;
 }
 
-async function startAnneau(image: string): Promise<Machine> {
+type Start = (image: string, hasConsole: boolean) => Promise<Machine>;
+
+const startAnneau: Start = async (image, hasConsole) => {
   const port = await freePort();
   const run = join(folder, "run");
-  mkdirSync(run, { mode: 0o700 });
+  mkdirSync(run, { mode: 0o700, recursive: true });
   const env = {
     PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
     HOME: folder,
@@ -102,24 +104,28 @@ async function startAnneau(image: string): Promise<Machine> {
   const ok = (...args: string[]) =>
     execFileSync(process.execPath, [anneau, ...args], { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   ok("createvm", "--name", "echo", "--register");
-  ok("modifyvm", "echo", "--memory", "32", "--vrde", "on", "--vrdeport", String(port));
+  ok("modifyvm", "echo", "--memory", "32", "--vrde", hasConsole ? "on" : "off", "--vrdeport", String(port));
   ok("modifyvm", "echo", "--vrdeproperty", "VNCPassword=bench");
   ok("storagectl", "echo", "--name", "F", "--add", "floppy");
   ok("storageattach", "echo", "--storagectl", "F", "--device", "0", "--type", "fdd", "--medium", image);
   ok("startvm", "echo", "--type", "headless");
   const session = readFileSync(join(folder, "VirtualBox VMs", "echo", "echo.vbox.session"), "utf8");
   const pid = Number(/[0-9]+/.exec(session)?.[0]);
-  return { pid, port, stop: () => void ok("controlvm", "echo", "poweroff") };
-}
+  const stop = () => {
+    ok("controlvm", "echo", "poweroff");
+    ok("unregistervm", "echo", "--delete");
+  };
+  return { pid, port, stop };
+};
 
-async function startQemu(image: string): Promise<Machine> {
+const startQemu: Start = async (image, hasConsole) => {
   const port = await freePort();
   const child = spawn("qemu-system-i386", [
     ...["-accel", "tcg", "-m", "32", "-vga", "std", "-net", "none", "-monitor", "none", "-serial", "none"],
-    ...["-fda", image, "-boot", "a", "-vnc", `127.0.0.1:${port - 5900}`],
+    ...["-fda", image, "-boot", "a", ...(hasConsole ? ["-vnc", `127.0.0.1:${port - 5900}`] : ["-display", "none"])],
   ]);
   return { pid: child.pid ?? 0, port, stop: () => void child.kill("SIGKILL") };
-}
+};
 
 async function viewer(port: number): Promise<{ client: RfbTestClient; close: () => void }> {
   for (let tries = 0; ; tries++) {
@@ -207,17 +213,31 @@ async function measure(machine: Machine): Promise<readonly string[]> {
   ];
 }
 
+async function run<T>(
+  start: Start,
+  image: string,
+  hasConsole: boolean,
+  work: (machine: Machine) => Promise<T>,
+): Promise<T> {
+  const machine = await start(image, hasConsole);
+  try {
+    return await work(machine);
+  } finally {
+    machine.stop();
+  }
+}
+
 const image = makeFloppy();
 const columns: (readonly string[])[] = [];
 try {
   for (const start of [startAnneau, startQemu]) {
-    const machine = await start(image);
-    try {
-      const late = sleep(LONGEST_MS).then(() => new Array<string>(5).fill("–"));
-      columns.push(await Promise.race([measure(machine), late]));
-    } finally {
-      machine.stop();
-    }
+    const withoutConsole = await run(start, image, false, async ({ pid }) => {
+      await sleep(4000);
+      return `${(await idlePercent(pid)).toFixed(1)} %`;
+    });
+    const late = sleep(LONGEST_MS).then(() => new Array<string>(5).fill("–"));
+    const figures = await run(start, image, true, (machine) => Promise.race([measure(machine), late]));
+    columns.push([...figures, withoutConsole]);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -228,6 +248,7 @@ const rows = [
   "bytes for a line that scrolls the screen (ZRLE, CopyRect)",
   "idle guest, nobody watching, of one core",
   "idle guest, a viewer watching the blinking cursor",
+  "idle guest on a machine without remote display",
 ];
 console.log("| | anneau | qemu-system-i386 |\n| --- | --: | --: |");
 for (const [i, row] of rows.entries()) console.log(`| ${row} | ${columns[0][i]} | ${columns[1][i]} |`);

@@ -1,6 +1,5 @@
 /** Who takes part: how each peer is started as a process with its first serial port on standard input and output. */
 
-import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { OptionError } from "../scripts/options.ts";
 import type { CommandLine } from "./guest.ts";
@@ -72,7 +71,6 @@ function anneauPeers(name: string, engine: string, { anneau, anneauFlags, profil
   return builds.map((build): Peer => {
     const [, label, path] = /^(?:([^=/]+)=)?(.*)$/s.exec(build)!;
     const program = resolve(path);
-    if (!existsSync(program)) throw new OptionError(`no Anneau at ${program}`);
     // The folder that holds bin/.
     const suffix = builds.length > 1 ? ` ${label ?? basename(dirname(dirname(program)))}` : "";
     const nodeFlags = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profileFolder)}`];

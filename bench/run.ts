@@ -3,11 +3,11 @@
  * a complete run writes docs/benchmarks.md too. Not a test: nothing here fails for being slow.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { positive, readOptions, runProgram } from "../scripts/options.ts";
+import { OptionError, positive, readOptions, runProgram } from "../scripts/options.ts";
 import { kernels, selectKernels } from "./kernels.ts";
 import { type MachineFigures, measureCommands, measureMachines } from "./machine-figures.ts";
 import { makePeers, peerNames } from "./peers.ts";
@@ -61,6 +61,10 @@ const count = (name: "rounds" | "machine-rounds" | "patience" | "permille", norm
 async function main(): Promise<void> {
   const partial = ["only", "peers", "permille", "anneau", "anneau-flags", "append", "profile"] as const;
   const isComplete = !values.quick && partial.every((name) => values[name] === undefined);
+  for (const build of values.anneau ?? []) {
+    const program = resolve(build.replace(/^[^=/]+=/, ""));
+    if (!existsSync(program)) throw new OptionError(`no Anneau at ${program}`);
+  }
   const chosen = selectKernels(words(values.only, ","));
   const names = values.peers === undefined ? peerNames : words(values.peers, ",");
   const peers = makePeers(

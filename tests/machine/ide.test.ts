@@ -79,9 +79,13 @@ test("every line as under QEMU, or it is explained", async () => {
   const file = path.join(folder, "disc");
   writeFileSync(file, disc);
   const drive = ["-drive", `file=${file},format=raw,if=ide,index=2,media=cdrom`];
-  const [qemu, ours] = await Promise.all([
-    runQemu(disk, ["-icount", "shift=9,sleep=off", ...drive]),
-    runOurs(disk, { disc }, 500_000_000),
-  ]);
-  expect(compareLogs("ide", ours, "QEMU", qemu, differences)).toEqual([]);
+  const ours = await runOurs(disk, { disc }, 500_000_000);
+  // QEMU reads its files beside its processor: on a busy host an interrupt may come behind the line that counts it, now and then.
+  let found: readonly string[] = [];
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const qemu = await runQemu(disk, ["-icount", "shift=9,sleep=off", ...drive]);
+    found = compareLogs("ide", ours, "QEMU", qemu, differences);
+    if (found.length === 0) break;
+  }
+  expect(found).toEqual([]);
 });

@@ -52,7 +52,7 @@ test.each(images)("%s logs the same when everything is translated", async (name)
   expect(interpreted.slice(0, forced.length).split("\n")).toEqual(forced.split("\n"));
   expect(forced.length).toBeGreaterThan(7000);
   expect(engine?.regionStatistics?.compiled).toBeGreaterThan(1000);
-  expect(engine?.regionStatistics?.executed).toBeGreaterThan(500_000);
+  expect(engine?.regionStatistics?.executed).toBeGreaterThan(100_000);
 });
 
 test("another processor is noticed", async () => {
