@@ -6,10 +6,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { positive, readOptions, runProgram } from "../scripts/options.ts";
+import { positive, readOptions, runProgram, whole } from "../scripts/options.ts";
 import { BenchGuest } from "./guest.ts";
 import { selectKernels } from "./kernels.ts";
-import { makePeers } from "./peers.ts";
+import { checkBuilds, makePeers } from "./peers.ts";
 import { prepareGuest } from "./suite.ts";
 
 const usage = `usage: npm run bench:endurance -- [OPTIONS]
@@ -48,11 +48,13 @@ async function sample(guest: BenchGuest): Promise<Sample> {
 
 async function main(): Promise<void> {
   const minutes = positive("minutes", values.minutes);
-  const permille = positive("permille", values.permille);
+  const permille = whole("permille", values.permille);
+  const builds = values.anneau === undefined ? [] : [values.anneau];
+  checkBuilds(builds);
   const kernels = selectKernels([]);
   const folder = mkdtempSync(join(tmpdir(), "anneau-endurance-"));
   const [peer] = makePeers(["anneau"], {
-    anneau: values.anneau === undefined ? [] : [values.anneau],
+    anneau: builds,
     anneauFlags: [],
     profileFolder: undefined,
   });

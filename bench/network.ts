@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { writeCpio } from "../scripts/media/cpio.ts";
 import { linuxGuest } from "../scripts/media/linux-guest.ts";
-import { OptionError, positive, readOptions, runProgram } from "../scripts/options.ts";
+import { OptionError, positive, readOptions, runProgram, whole } from "../scripts/options.ts";
 import { buildProgram } from "./build.ts";
 import { BenchGuest, type CommandLine } from "./guest.ts";
 import { median } from "./report.ts";
@@ -164,11 +164,13 @@ async function measure(command: CommandLine, bytes: number): Promise<Record<stri
 }
 
 async function main(): Promise<void> {
-  const media = await linuxGuest({ modules });
   const cards = values.cards.split(",");
   for (const card of cards)
     if (!Object.hasOwn(qemuCards, card))
       throw new OptionError(`no card ${card}; there are ${Object.keys(qemuCards).join(", ")}`);
+  const rounds = whole("rounds", values.rounds);
+  const bytes = positive("megabytes", values.megabytes) * 1_000_000;
+  const media = await linuxGuest({ modules });
   const folder = mkdtempSync(join(tmpdir(), "anneau-network-"));
   try {
     const initrd = join(folder, "initrd.gz");
@@ -176,9 +178,8 @@ async function main(): Promise<void> {
     const program = readFileSync(buildProgram(join(import.meta.dirname, "guest/network.c")));
     // A second archive behind the first: the kernel unpacks both.
     appendFileSync(initrd, gzipSync(writeCpio([{ path: "bin/network", kind: "file", data: program, mode: 0o755 }])));
-    const bytes = positive("megabytes", values.megabytes) * 1_000_000;
     const found = new Map<string, Record<string, number>[]>();
-    for (let round = 1; round <= positive("rounds", values.rounds); round++)
+    for (let round = 1; round <= rounds; round++)
       for (const card of cards)
         for (const peer of values.peers.split(",")) {
           const name = `${peer} ${card}`;

@@ -1,5 +1,5 @@
 /** Who takes part: how each peer is started as a process with its first serial port on standard input and output. */
-
+import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { OptionError } from "../scripts/options.ts";
 import type { CommandLine } from "./guest.ts";
@@ -66,11 +66,22 @@ function machinePeer(name: string, startMachine: (start: Start) => CommandLine):
   return { name, startMachine, startKernels: ({ guest }) => startMachine(guest) };
 }
 
+/** `[LABEL=]PATH` of a bin/anneau. */
+function parseBuild(build: string): { readonly label: string | undefined; readonly program: string } {
+  const [, label, path] = /^(?:([^=/]+)=)?(.*)$/s.exec(build)!;
+  return { label, program: resolve(path) };
+}
+
+/** Throws an `OptionError` for a build that is not there, before anything has been measured. */
+export function checkBuilds(builds: readonly string[]): void {
+  for (const { program } of builds.map(parseBuild))
+    if (!existsSync(program)) throw new OptionError(`no Anneau at ${program}`);
+}
+
 function anneauPeers(name: string, engine: string, { anneau, anneauFlags, profileFolder }: PeerOptions): Peer[] {
   const builds = anneau.length > 0 ? anneau : [join(repository, "bin/anneau")];
   return builds.map((build): Peer => {
-    const [, label, path] = /^(?:([^=/]+)=)?(.*)$/s.exec(build)!;
-    const program = resolve(path);
+    const { label, program } = parseBuild(build);
     // The folder that holds bin/.
     const suffix = builds.length > 1 ? ` ${label ?? basename(dirname(dirname(program)))}` : "";
     const nodeFlags = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profileFolder)}`];

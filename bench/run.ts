@@ -3,14 +3,14 @@
  * a complete run writes docs/benchmarks.md too. Not a test: nothing here fails for being slow.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { OptionError, positive, readOptions, runProgram } from "../scripts/options.ts";
+import { readOptions, runProgram, whole } from "../scripts/options.ts";
 import { kernels, selectKernels } from "./kernels.ts";
 import { type MachineFigures, measureCommands, measureMachines } from "./machine-figures.ts";
-import { makePeers, peerNames } from "./peers.ts";
+import { checkBuilds, makePeers, peerNames } from "./peers.ts";
 import { summarizeProfiles } from "./profile.ts";
 import { median, page, Report } from "./report.ts";
 import { runSuite } from "./suite.ts";
@@ -56,15 +56,12 @@ const { values } = readOptions({
 const words = (text: string | undefined, separator: string | RegExp) =>
   (text ?? "").split(separator).filter((word) => word !== "");
 const count = (name: "rounds" | "machine-rounds" | "patience" | "permille", normally: number) =>
-  positive(name, values[name] ?? String(normally));
+  whole(name, values[name] ?? String(normally));
 
 async function main(): Promise<void> {
   const partial = ["only", "peers", "permille", "anneau", "anneau-flags", "append", "profile"] as const;
   const isComplete = !values.quick && partial.every((name) => values[name] === undefined);
-  for (const build of values.anneau ?? []) {
-    const program = resolve(build.replace(/^[^=/]+=/, ""));
-    if (!existsSync(program)) throw new OptionError(`no Anneau at ${program}`);
-  }
+  checkBuilds(values.anneau ?? []);
   const chosen = selectKernels(words(values.only, ","));
   const names = values.peers === undefined ? peerNames : words(values.peers, ",");
   const peers = makePeers(

@@ -6,10 +6,9 @@
  * `--seed`: the first; today's date and 000 unless given. `--shadow`: each region's run is compared as well, which says where
  * it goes wrong; with one seed it is what to look at first.
  */
-
 import { differencesOf, RandomMachine } from "../tests/cpu/random/machine.ts";
 import { randomProgram } from "../tests/cpu/random/program.ts";
-import { positive, readOptions } from "./options.ts";
+import { positive, readOptions, whole } from "./options.ts";
 
 const { values } = readOptions({
   options: {
@@ -20,12 +19,12 @@ const { values } = readOptions({
     shadow: { type: "boolean", default: false },
   },
 });
-const first = positive("seed", values.seed ?? `${new Date().toISOString().slice(0, 10).replaceAll("-", "")}000`);
-const count = values.count === undefined ? Number.POSITIVE_INFINITY : positive("count", values.count);
+const first = whole("seed", values.seed ?? `${new Date().toISOString().slice(0, 10).replaceAll("-", "")}000`, 0);
+const count = values.count === undefined ? Number.POSITIVE_INFINITY : whole("count", values.count);
 const until = performance.now() + positive("minutes", values.minutes) * 60_000;
 const interpreter = await RandomMachine.create({});
 const translator = await RandomMachine.create({
-  hotThreshold: positive("threshold", values.threshold),
+  hotThreshold: whole("threshold", values.threshold),
   regions: { batch: 1 },
   ...(values.shadow ? { shadow: {} } : {}),
 });

@@ -15,6 +15,7 @@ test.each([
   ["bench/run.ts", "--nonsense"],
   ["bench/run.ts", "--rounds", "nonsense"],
   ["bench/run.ts", "--only", "nonsense"],
+  ["bench/endurance.ts", "--anneau", "/nonsense"],
   ["bench/run.ts", "--peers", "nonsense"],
   ["bench/run.ts", "--anneau", "old=/nonsense"],
   ["bench/network.ts", "--nonsense"],
@@ -25,4 +26,8 @@ test.each([
   ["scripts/shadow-guests.ts", "nonsense"],
 ])("%s %s %s: one line", (...args) => {
   expect(said(...args)).toEqual([expect.stringContaining("nonsense")]);
+});
+
+test("rounds are whole numbers", () => {
+  expect(said("bench/run.ts", "--rounds", "2.5")).toEqual(["--rounds 2.5: a whole number from 1 is needed"]);
 });

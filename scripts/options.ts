@@ -21,6 +21,14 @@ export function positive(name: string, text: string): number {
     : refuse(`--${name} ${text}: a number above 0 is needed`);
 }
 
+/** The whole number, from `least` on, that an option gives. */
+export function whole(name: string, text: string, least = 1): number {
+  const number = Number(text);
+  return text.trim() !== "" && Number.isSafeInteger(number) && number >= least
+    ? number
+    : refuse(`--${name} ${text}: a whole number from ${least} is needed`);
+}
+
 /** Runs a program that may throw an `OptionError`. */
 export async function runProgram(main: () => Promise<void>): Promise<void> {
   try {

@@ -9,7 +9,7 @@
  */
 import { ShadowDifference } from "../src/cpu/translator/shadow.ts";
 import { EngineRun, engineGuests } from "./engine-guests.ts";
-import { positive, readOptions, runProgram } from "./options.ts";
+import { readOptions, runProgram, whole } from "./options.ts";
 
 /** A guest that does not come to what is to be compared. */
 const MAX_INSTRUCTIONS = 30_000_000_000;
@@ -22,15 +22,15 @@ const { values, positionals } = readOptions({
     threshold: { type: "string", default: "64" },
   },
 });
-const wanted = positive("instructions", values.instructions);
+const wanted = whole("instructions", values.instructions);
 for (const name of positionals.length > 0 ? positionals : engineGuests.keys()) await runProgram(() => compare(name));
 
 async function compare(name: string): Promise<void> {
   const startedAtMs = performance.now();
   const run = await EngineRun.start(name, {
-    hotThreshold: positive("threshold", values.threshold),
+    hotThreshold: whole("threshold", values.threshold),
     regions: { batch: values.threshold === "1" ? 1 : 4 },
-    shadow: { every: positive("every", values.every) },
+    shadow: { every: whole("every", values.every) },
   });
   const { engine } = run;
   const million = (count: number | undefined) => `${((count ?? 0) / 1e6).toFixed(1)} M`;
