@@ -71,15 +71,16 @@ async function freePort(): Promise<number> {
 
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-test("30 MB down and 30 MB up through real sockets arrive whole", async () => {
-  const file = Buffer.from(pattern(30_000_000, 1));
+/** As many bytes each way between the guest and a server at one of the host's addresses, which the guest calls `gateway`. */
+async function moveBothWays(guest: TestGuest, gateway: string, hostAddress: string, bytes: number, seed: number) {
+  const file = Buffer.from(pattern(bytes, seed));
   const uploaded = createHash("sha256");
   const port = await serve((socket) => {
+    expect(socket.remoteAddress).toBe(hostAddress);
     socket.on("data", (bytes) => uploaded.update(bytes));
     socket.on("end", () => socket.end(file));
-  });
-  const guest = guestWith({ localhostReachable: true });
-  const connection = guest.connect("10.0.2.2", port, 40_000, { windowBytes: 262_144, windowShift: 4 });
+  }, hostAddress);
+  const connection = guest.connect(gateway, port, 40_000, { windowBytes: 262_144, windowShift: 4 });
   for (let at = 0; at < file.length; at += 1_000_000) connection.write(file.subarray(at, at + 1_000_000));
   connection.end();
   await until(guest, () => connection.peerHasEnded);
@@ -87,6 +88,10 @@ test("30 MB down and 30 MB up through real sockets arrive whole", async () => {
   expect(digest(connection.data)).toBe(digest(file));
   await until(guest, () => guest.nat.statistics.connections === 0);
   expect(guest.nat.statistics.retransmissions).toBe(0);
+}
+
+test("30 MB down and 30 MB up through real sockets arrive whole", async () => {
+  await moveBothWays(guestWith({ localhostReachable: true }), "10.0.2.2", "127.0.0.1", 30_000_000, 1);
 });
 
 test("a server that does not read stops the guest, and a guest that does not read stops the server", async () => {
@@ -323,22 +328,8 @@ test("IPv6: addresses are spelt as the host's sockets spell them", () => {
 });
 
 test("IPv6: 10 MB each way between the guest and a server on the host's ::1", async () => {
-  const file = Buffer.from(pattern(10_000_000, 6));
-  const uploaded = createHash("sha256");
-  const port = await serve((socket) => {
-    expect(socket.remoteAddress).toBe("::1");
-    socket.on("data", (bytes) => uploaded.update(bytes));
-    socket.on("end", () => socket.end(file));
-  }, "::1");
   const guest = guestWith(withIpv6(true));
-  const connection = guest.connect(gateway6, port, 40_000, { windowBytes: 262_144, windowShift: 4 });
-  for (let at = 0; at < file.length; at += 1_000_000) connection.write(file.subarray(at, at + 1_000_000));
-  connection.end();
-  await until(guest, () => connection.peerHasEnded);
-  expect(uploaded.digest("hex")).toBe(digest(file));
-  expect(digest(connection.data)).toBe(digest(file));
-  await until(guest, () => guest.nat.statistics.connections === 0);
-  expect(guest.nat.statistics.retransmissions).toBe(0);
+  await moveBothWays(guest, gateway6, "::1", 10_000_000, 6);
   // A port of ::1 that nobody serves.
   const refused = guest.connect(gateway6, await freePort(), 40_001);
   await until(guest, () => refused.state === "refused");

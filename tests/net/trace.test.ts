@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ip, pattern, TestGuest } from "../../src/net/testing/guest.ts";
+import { ip, pattern, TestGuest, type TestGuestOptions } from "../../src/net/testing/guest.ts";
 import { bytes6 } from "../../src/net/testing/ipv6.ts";
 import { PcapTrace } from "../../src/vm/network/pcap-trace.ts";
 
@@ -44,7 +44,8 @@ function tcpdumpOf(path: string, frames: number): string {
   return stdout;
 }
 
-test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP, DHCP and fragments", async () => {
+/** What tcpdump reads in the trace of a guest's traffic over a bad wire. */
+async function traced(options: TestGuestOptions, traffic: (guest: TestGuest) => void | Promise<void>): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "anneau-trace-"));
   try {
     const path = join(folder, "nat.pcap");
@@ -53,13 +54,24 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
     });
     let frames = 0;
     const guest = new TestGuest({
+      ...options,
       faults: { lossPercent: 5, reorderPercent: 10, delayMs: 20 },
-      seed: 3,
       onFrame: (frame) => {
         frames++;
         trace.record(frame);
       },
     });
+    await traffic(guest);
+    trace.close();
+    expect(frames).toBeGreaterThan(2000);
+    return tcpdumpOf(path, frames);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP, DHCP and fragments", async () => {
+  const stdout = await traced({ seed: 3 }, async (guest) => {
     guest.host.files.set("boot", pattern(3001, 1));
     guest.host.udpServers.set(`${server}:7`, (bytes, reply) => reply(bytes));
     serveEcho(guest, server);
@@ -83,41 +95,14 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
     expect(await guest.host.runAsync(1_000_000, () => connection.peerHasEnded && refused.state === "refused")).toBe(
       true,
     );
-    trace.close();
-    expect(frames).toBeGreaterThan(2000);
-    const stdout = tcpdumpOf(path, frames);
-    for (const kind of [
-      "(correct)",
-      "[udp sum ok]",
-      "BOOTP/DHCP, Reply",
-      "ICMP echo reply",
-      "sackOK",
-      "sack 1",
-      "TFTP",
-    ])
-      expect(stdout.includes(kind), kind).toBe(true);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
+  for (const kind of ["(correct)", "[udp sum ok]", "BOOTP/DHCP, Reply", "ICMP echo reply", "sackOK", "sack 1", "TFTP"])
+    expect(stdout.includes(kind), kind).toBe(true);
 });
 
-test("nor in one of IPv6: TCP over a bad wire, UDP, ping, errors, neighbour discovery, advertisements, fragments", () => {
-  const folder = mkdtempSync(join(tmpdir(), "anneau-trace-"));
-  try {
-    const path = join(folder, "nat.pcap");
-    const trace = new PcapTrace(path, (text) => {
-      throw new Error(text);
-    });
-    let frames = 0;
-    const guest = new TestGuest({
-      config: { ipv6: { prefix: "fd17:625c:f037:2::/64", isDefaultRouter: true, loopbackHost: 0 } },
-      faults: { lossPercent: 5, reorderPercent: 10, delayMs: 20 },
-      seed: 6,
-      onFrame: (frame) => {
-        frames++;
-        trace.record(frame);
-      },
-    });
+test("nor in one of IPv6: TCP over a bad wire, UDP, ping, errors, neighbour discovery, advertisements, fragments", async () => {
+  const config = { ipv6: { prefix: "fd17:625c:f037:2::/64", isDefaultRouter: true, loopbackHost: 0 } };
+  const stdout = await traced({ seed: 6, config }, (guest) => {
     const [server6, gateway] = ["2001:db8::7", "fd17:625c:f037:2::2"];
     guest.host.udpServers.set(`${server6}:7`, (bytes, reply) => reply(bytes));
     serveEcho(guest, server6);
@@ -136,18 +121,13 @@ test("nor in one of IPv6: TCP over a bad wire, UDP, ping, errors, neighbour disc
     guest.ping6(server6);
     guest.sendUdp(5000, gateway, 9, pattern(100, 1));
     expect(guest.host.run(1_000_000, () => connection.peerHasEnded && refused.state === "refused")).toBe(true);
-    trace.close();
-    expect(frames).toBeGreaterThan(2000);
-    const stdout = tcpdumpOf(path, frames);
-    for (const kind of [
-      ...["cksum 0x", "(correct)", "[udp sum ok]", "sack 1", "frag (0x", "[icmp6 sum ok] ICMP6, echo reply"],
-      ...["ICMP6, router advertisement", "prefix info option (3), length 32 (4): fd17:625c:f037:2::/64"],
-      ...["rdnss option (25), length 24 (3):  lifetime 1800s, addr: fd17:625c:f037:2::3", "mtu option (5)"],
-      ...["ICMP6, neighbor advertisement", "unreachable prohibited 2001:db8::7"],
-      "ICMP6, destination unreachable, unreachable port",
-    ])
-      expect(stdout.includes(kind), kind).toBe(true);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
+  for (const kind of [
+    ...["cksum 0x", "(correct)", "[udp sum ok]", "sack 1", "frag (0x", "[icmp6 sum ok] ICMP6, echo reply"],
+    ...["ICMP6, router advertisement", "prefix info option (3), length 32 (4): fd17:625c:f037:2::/64"],
+    ...["rdnss option (25), length 24 (3):  lifetime 1800s, addr: fd17:625c:f037:2::3", "mtu option (5)"],
+    ...["ICMP6, neighbor advertisement", "unreachable prohibited 2001:db8::7"],
+    "ICMP6, destination unreachable, unreachable port",
+  ])
+    expect(stdout.includes(kind), kind).toBe(true);
 });
