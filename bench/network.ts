@@ -1,7 +1,8 @@
 /**
  * `node bench/network.ts`: a Linux guest on NAT, on Anneau and on QEMU with its own user networking, same kernel, same card, same
- * server on the host's loopback: throughput both ways, connections a second, round-trip time. Prints one Markdown table. Not a
- * test: nothing here fails for being slow. All times are the server's.
+ * server on the host's loopback: throughput both ways, connections a second, round-trip time. Prints one Markdown table, each
+ * cell with the first pass over all four and the second, when more of the guest's code has been compiled. Not a test: nothing here fails for
+ * being slow. All times are the server's.
  */
 import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -19,14 +20,14 @@ const usage = `usage: node bench/network.ts [OPTIONS]
   --cards NAME,...   Am79C973, 82540EM, virtio (Am79C973)
   --peers NAME,...   translator, interpreter, qemu (all)
   --rounds N         interleaved rounds (3)
-  --megabytes N      moved each way (32)`;
+  --megabytes N      moved each way (100)`;
 
 const { values } = readOptions({
   options: {
     cards: { type: "string", default: "Am79C973" },
     peers: { type: "string", default: "translator,interpreter,qemu" },
     rounds: { type: "string", default: "3" },
-    megabytes: { type: "string", default: "32" },
+    megabytes: { type: "string", default: "100" },
     help: { type: "boolean", default: false },
   },
 });
@@ -38,8 +39,9 @@ const qemuCards: Readonly<Record<string, string>> = {
 };
 const modules = ["pcnet32", "e1000", "virtio_pci", "virtio_net"];
 const append = "console=ttyS0,115200 quiet panic=0 net.ifnames=0 cryptomgr.notests";
-const CONNECTIONS = 200;
-const TURNS = 500;
+const CONNECTIONS = 1000;
+const TURNS = 5000;
+const PASSES = 2;
 const PATIENCE_SECONDS = 600;
 
 /** One line of the guest's says what it wants; `times` gets seconds by its first letter. */
@@ -136,7 +138,10 @@ function commandLine(peer: string, card: string, kernel: string, initrd: string)
   };
 }
 
-async function measure(command: CommandLine, bytes: number): Promise<Record<string, number>> {
+/** Seconds of each kind, one for each pass. */
+type Passes = Record<string, number[]>;
+
+async function measure(command: CommandLine, bytes: number): Promise<Passes> {
   const server = new Server();
   const port = await server.listen();
   const guest = new BenchGuest(command);
@@ -145,18 +150,21 @@ async function measure(command: CommandLine, bytes: number): Promise<Record<stri
     await guest.says(/# /, PATIENCE_SECONDS);
     guest.type("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; echo up''link\n");
     await guest.says(/uplink/, PATIENCE_SECONDS);
-    const seconds: Record<string, number> = {};
+    const seconds: Passes = {};
     const kinds = { down: bytes, up: bytes, connect: CONNECTIONS, turn: TURNS };
-    // Once small: modules, ARP and code that is compiled when it is hot.
-    for (const [kind, count] of [["down", 2_000_000] as const, ["up", 2_000_000] as const, ...Object.entries(kinds)]) {
+    // Once small: modules, ARP.
+    const work = [["down", 2_000_000] as const, ["up", 2_000_000] as const];
+    const few = work.length;
+    for (let pass = 0; pass < PASSES; pass++) work.push(...(Object.entries(kinds) as typeof work));
+    for (const [n, [kind, count]] of work.entries()) {
       guest.type(`/bin/network ${kind} ${port} ${count}; echo do''ne $?\n`);
       const [, status] = await guest.says(/done (\d+)/, PATIENCE_SECONDS);
       if (status !== "0") throw new Error(`${kind} failed in the guest`);
       await new Promise((done) => setTimeout(done, 200));
-      seconds[kind] = server.takeSeconds();
+      const took = server.takeSeconds();
+      if (n >= few) seconds[kind] = [...(seconds[kind] ?? []), took];
     }
-    const processors = guest.usage().cpuSeconds;
-    return { ...seconds, processors };
+    return seconds;
   } finally {
     await guest.kill();
     server.close();
@@ -178,7 +186,7 @@ async function main(): Promise<void> {
     const program = readFileSync(buildProgram(join(import.meta.dirname, "guest/network.c")));
     // A second archive behind the first: the kernel unpacks both.
     appendFileSync(initrd, gzipSync(writeCpio([{ path: "bin/network", kind: "file", data: program, mode: 0o755 }])));
-    const found = new Map<string, Record<string, number>[]>();
+    const found = new Map<string, Passes[]>();
     for (let round = 1; round <= rounds; round++)
       for (const card of cards)
         for (const peer of values.peers.split(",")) {
@@ -189,10 +197,11 @@ async function main(): Promise<void> {
         }
     console.log("| machine and card | down | up | connections | round trip |\n| --- | --: | --: | --: | --: |");
     for (const [name, results] of found) {
-      const of = (kind: string) => median(results.map((one) => one[kind]));
-      const rate = (kind: string) => `${(bytes / 1e6 / of(kind)).toFixed(1)} MB/s`;
-      const perSecond = `${(CONNECTIONS / of("connect")).toFixed(0)} /s`;
-      const turnUs = `${((of("turn") / TURNS) * 1e6).toFixed(0)} µs`;
+      const of = (kind: string, format: (seconds: number) => string) =>
+        Array.from({ length: PASSES }, (_, pass) => format(median(results.map((one) => one[kind][pass])))).join(" / ");
+      const rate = (kind: string) => `${of(kind, (seconds) => (bytes / 1e6 / seconds).toFixed(1))} MB/s`;
+      const perSecond = `${of("connect", (seconds) => (CONNECTIONS / seconds).toFixed(0))} /s`;
+      const turnUs = `${of("turn", (seconds) => ((seconds / TURNS) * 1e6).toFixed(0))} µs`;
       console.log(`| ${name} | ${rate("down")} | ${rate("up")} | ${perSecond} | ${turnUs} |`);
     }
   } finally {

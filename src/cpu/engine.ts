@@ -718,10 +718,13 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     if (map === 0) return;
     const offset = linear & 4095;
     const isWoken = this.#i32[SAMPLE_PERIOD >> 2] !== this.#sampling.period;
-    if (isWoken && !this.#recurrence.isSteady(map + offset, this.#bus.readTsc())) {
+    const place = map + offset;
+    if (isWoken && (this.#regions.isQueued(place) || !this.#recurrence.isSteady(place, this.#bus.readTsc()))) {
       this.#cache.countDown(map, offset, this.#cache.hotThreshold >> 3);
       return;
     }
+    // Meanwhile it is counted on: what goes on being executed should not wait for others.
+    this.#cache.countDown(map, offset, Math.max(1, this.#cache.hotThreshold >> 3));
     this.#regions.request({ linear, isUser, map, gpaPage: this.#cache.frameOf(map) });
   }
 
@@ -740,6 +743,10 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
 
   resetCounter(map: number, head: number): void {
     this.#cache.countDown(map, head, this.#cache.hotThreshold);
+  }
+
+  stopCounter(map: number, head: number): void {
+    this.#cache.countDown(map, head, 0);
   }
 
   /** The instruction at EIP reaches into the next page: the core goes on with its step records. */

@@ -54,6 +54,18 @@ describe("regions beside each other", () => {
   });
 });
 
+test("what is wanted once waits for others, what goes on being executed takes them along", async () => {
+  // 70 rounds are wanted after 64 and asked for again after eight more.
+  const short = (register: number) => countedLoop(70, [0x40 + register, 0x90]);
+  // CPUID ends a region.
+  const apart = [0x0f, 0xa2];
+  const program = [...short(0), ...apart, ...short(2), ...apart, ...countedLoop(20_000, [0x43, 0x90])];
+  const { cpu, instructions } = run(await engine({ hotThreshold: 64 }), program);
+  const { compiled, modules, executed } = cpu.regionStatistics!;
+  expect({ compiled, modules }).toEqual({ compiled: 3, modules: 1 });
+  expect(executed).toBeGreaterThan(0.6 * instructions);
+});
+
 test("a long row of INC, whose carries depend on each other, is compiled in no time", async () => {
   const program = [...countedLoop(200, [...new Array<number>(120).fill(0x40), 0x8b, 0x5e, 0x10])];
   const { registers } = run(await engine({}), program);

@@ -9,8 +9,11 @@ import type { CompiledRegion, RegionJob } from "./region-compiler.ts";
 import { MAX_REGION_SLOT } from "./region-lowering.ts";
 import type { CodeSource, ShapeReader } from "./region-shape.ts";
 
-/** Budgets that a request waits for others. */
-const TICKS = 8;
+/**
+ * Budgets that a request waits for others, unless it is made a second time. Regions of one module lie on the same pages of the host's
+ * memory: those that are executed one behind the other should not all have a module of their own.
+ */
+const TICKS = 512;
 /** Budgets between two looks at how often regions leave in front of an instruction; and how often is too often. */
 const EXIT_TICKS = 256;
 const MAX_EXITS = 2048;
@@ -55,6 +58,8 @@ export interface RegionsOwner {
   openRegion(wanted: Wanted, isAlone: boolean): OpenRequest | undefined;
   /** The head may be asked for again. */
   resetCounter(map: number, head: number): void;
+  /** It need not be. */
+  stopCounter(map: number, head: number): void;
 }
 
 interface Pending {
@@ -127,6 +132,7 @@ export class Regions {
   /** What is being compiled, by head: all places in it that jumps lead to (decode map plus offset). */
   readonly #pendingPlaces = new Map<number, ReadonlySet<number>>();
   #queue: Wanted[] = [];
+  #isUrgent = false;
   /** Heads (decode map plus offset) whose accesses are looked up one by one: those together too often lay in two pages. */
   readonly #separate = new Set<number>();
   /** Heads whose regions take in what others begin with. */
@@ -161,7 +167,7 @@ export class Regions {
     const count = Math.min(slots, MAX_REGION_SLOT - firstSlot);
     for (let n = count - 1; n >= 0; n--) this.#free.push(firstSlot + n);
     this.#limit = Math.max(1, Math.min(limits.regions ?? count, count));
-    this.#batch = limits.batch ?? 16;
+    this.#batch = limits.batch ?? MAX_BATCH;
     this.#maxLinks = limits.links ?? MAX_LINKS;
   }
 
@@ -192,16 +198,29 @@ export class Regions {
     return false;
   }
 
-  /** Remembers a request; compiles when enough have come together. */
+  /** Remembers a request. Compiles when enough have come together, or at once what is asked for again. */
   request(wanted: Wanted): void {
-    this.#queue.push(wanted);
-    if (this.#queue.length >= this.#batch) this.#submit();
+    if (this.isQueued(headOf(wanted))) this.#isUrgent = true;
+    else this.#queue.push(wanted);
+    if (this.#isDue) this.#submit();
+  }
+
+  /** Whether a region with this head (decode map plus offset) waits to be compiled. */
+  isQueued(head: number): boolean {
+    return this.#queue.some((other) => headOf(other) === head);
+  }
+
+  get #isDue(): boolean {
+    return this.#isUrgent || this.#queue.length >= this.#batch || this.#ticks >= TICKS;
   }
 
   /** Called between budgets: takes what has been compiled, and asks for what has waited for others long enough. */
   tick(): void {
     if (this.#pending.size > 0) this.#take();
-    if (this.#queue.length > 0 && ++this.#ticks >= TICKS) this.#submit();
+    if (this.#queue.length > 0) {
+      this.#ticks++;
+      if (this.#isDue) this.#submit();
+    }
     if (++this.#exitTicks >= EXIT_TICKS) this.#lookAtExits();
   }
 
@@ -249,8 +268,9 @@ export class Regions {
   }
 
   #submit(): void {
-    this.#ticks = 0;
     if (this.#pending.size >= MAX_JOBS) return;
+    this.#ticks = 0;
+    this.#isUrgent = false;
     const { service, reader, owner } = this.#options;
     const pending: Pending[] = [];
     const generation = this.#generation;
@@ -266,6 +286,7 @@ export class Regions {
       // Decoding for it may have dropped all that was decoded, shapes included.
       if (generation !== this.#generation) return;
       if (shape === undefined) {
+        owner.stopCounter(wanted.map, wanted.linear & 4095);
         this.statistics.refused++;
         continue;
       }
