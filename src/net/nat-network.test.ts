@@ -1,9 +1,17 @@
 /** Everything but TCP, DHCP, DNS and TFTP: Ethernet, ARP, IPv4 with fragments, ICMP, UDP, forwarding. */
 import { expect, test } from "vitest";
-import { everybody, gatewayMac, guestMac, ip, pattern, type TestAddress, TestGuest } from "./testing/guest.ts";
+import {
+  bytesOf,
+  everybody,
+  gatewayMac,
+  guestMac,
+  ip,
+  pattern,
+  type TestAddress,
+  TestGuest,
+  textOf,
+} from "./testing/guest.ts";
 
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const bytes = (text: string) => new TextEncoder().encode(text);
 const server = "198.51.100.7";
 
 test("ARP is answered for gateway, name server and TFTP server, and for nobody else", () => {
@@ -55,7 +63,7 @@ test("ping: our own addresses answer, large packets in fragments; the outside sa
 test("traceroute sees the gateway", () => {
   const guest = new TestGuest();
   guest.ping(ip(server), 56, 1);
-  guest.sendIp(ip(server), 17, guest.udpPacket(5000, ip(server), 33_434, bytes("x")), { ttl: 1 });
+  guest.sendIp(ip(server), 17, guest.udpPacket(5000, ip(server), 33_434, bytesOf("x")), { ttl: 1 });
   guest.host.run(10);
   expect(guest.icmp.map(({ source, type }) => [source, type])).toEqual([
     [ip("10.0.2.2"), 11],
@@ -67,27 +75,22 @@ test("UDP: one socket per guest port, answers only from hosts that were asked", 
   const guest = new TestGuest();
   guest.host.udpServers.set(`${server}:7`, (data, reply) => reply(data));
   guest.host.udpServers.set("198.51.100.8:7", (data, reply) => reply(data));
-  const receivers: ((bytes: Uint8Array, address: string, port: number) => void)[] = [];
-  const open = guest.host.openUdp.bind(guest.host);
-  guest.host.openUdp = (family, receive) => {
-    receivers.push(receive);
-    return open(family, receive);
-  };
-  guest.sendUdp(5000, ip(server), 7, bytes("one"));
-  guest.sendUdp(5000, ip("198.51.100.8"), 7, bytes("two"));
-  guest.sendUdp(5001, ip(server), 7, bytes("three"));
+  const { udpSockets } = guest.host;
+  guest.sendUdp(5000, ip(server), 7, bytesOf("one"));
+  guest.sendUdp(5000, ip("198.51.100.8"), 7, bytesOf("two"));
+  guest.sendUdp(5001, ip(server), 7, bytesOf("three"));
   guest.host.run(100);
-  expect(guest.datagrams.map(({ data, port }) => [text(data), port]).sort()).toEqual([
+  expect(guest.datagrams.map(({ data, port }) => [textOf(data), port]).sort()).toEqual([
     ["one", 5000],
     ["three", 5001],
     ["two", 5000],
   ]);
-  expect(receivers.length).toBe(2);
+  expect(udpSockets.length).toBe(2);
   guest.datagrams.length = 0;
-  receivers[0](bytes("stranger"), "203.0.113.5", 7);
-  receivers[0](bytes("same host, other port"), server, 4711);
+  udpSockets[0].receive(bytesOf("stranger"), "203.0.113.5", 7);
+  udpSockets[0].receive(bytesOf("same host, other port"), server, 4711);
   guest.host.run(10);
-  expect(guest.datagrams.map(({ data, sourcePort }) => [text(data), sourcePort])).toEqual([
+  expect(guest.datagrams.map(({ data, sourcePort }) => [textOf(data), sourcePort])).toEqual([
     ["same host, other port", 4711],
   ]);
   guest.host.run(300_000);
@@ -96,7 +99,7 @@ test("UDP: one socket per guest port, answers only from hosts that were asked", 
 
 test("UDP flows are bounded: the one that was silent longest gives way", () => {
   const guest = new TestGuest({ limits: { udpFlows: 10 } });
-  for (let i = 0; i < 1000; i++) guest.sendUdp(5000 + i, ip(server), 7, bytes("x"));
+  for (let i = 0; i < 1000; i++) guest.sendUdp(5000 + i, ip(server), 7, bytesOf("x"));
   guest.host.run(100);
   expect([guest.nat.statistics.udpFlows, guest.host.openSockets]).toEqual([10, 10]);
 });
@@ -104,18 +107,18 @@ test("UDP flows are bounded: the one that was silent longest gives way", () => {
 test("the host's loopback is unreachable unless it is allowed, also by UDP", () => {
   const shut = new TestGuest();
   shut.host.udpServers.set("127.0.0.1:7", (data, reply) => reply(data));
-  shut.sendUdp(5000, ip("10.0.2.2"), 7, bytes("hello"));
-  shut.sendUdp(5000, ip("127.0.0.1"), 7, bytes("hello"));
-  shut.sendUdp(5000, ip("0.0.0.0"), 7, bytes("hello"));
+  shut.sendUdp(5000, ip("10.0.2.2"), 7, bytesOf("hello"));
+  shut.sendUdp(5000, ip("127.0.0.1"), 7, bytesOf("hello"));
+  shut.sendUdp(5000, ip("0.0.0.0"), 7, bytesOf("hello"));
   shut.host.run(100);
   expect([shut.datagrams.length, shut.host.openSockets]).toEqual([0, 0]);
   expect(shut.icmp.map(({ type, code }) => [type, code])).toEqual([[3, 3]]);
   const open = new TestGuest({ config: { localhostReachable: true } });
   open.host.udpServers.set("127.0.0.1:7", (data, reply) => reply(data));
-  open.sendUdp(5000, ip("10.0.2.2"), 7, bytes("hello"));
-  open.sendUdp(5000, ip("127.0.0.1"), 8, bytes("hello"));
+  open.sendUdp(5000, ip("10.0.2.2"), 7, bytesOf("hello"));
+  open.sendUdp(5000, ip("127.0.0.1"), 8, bytesOf("hello"));
   open.host.run(100);
-  expect(open.datagrams.map(({ source, data }) => [source, text(data)])).toEqual([[ip("10.0.2.2"), "hello"]]);
+  expect(open.datagrams.map(({ source, data }) => [source, textOf(data)])).toEqual([[ip("10.0.2.2"), "hello"]]);
 });
 
 test("large datagrams go out whole and come back in fragments, in any order", () => {
@@ -170,9 +173,9 @@ test("a protocol that NAT does not know is refused; source routes and foreign so
   guest.host.run(10);
   expect(guest.icmp.map(({ type, code }) => [type, code])).toEqual([[3, 2]]);
   const before = guest.nat.statistics.dropped;
-  guest.sendIp(ip(server), 17, guest.udpPacket(1, ip(server), 7, bytes("x")), { source: ip("192.168.1.1") });
-  guest.sendIp(ip(server), 17, guest.udpPacket(1, ip(server), 7, bytes("x")), { source: ip("10.0.2.2") });
-  guest.sendIp(ip(server), 17, guest.udpPacket(1, ip(server), 7, bytes("x")), { source: ip("10.0.2.255") });
+  guest.sendIp(ip(server), 17, guest.udpPacket(1, ip(server), 7, bytesOf("x")), { source: ip("192.168.1.1") });
+  guest.sendIp(ip(server), 17, guest.udpPacket(1, ip(server), 7, bytesOf("x")), { source: ip("10.0.2.2") });
+  guest.sendIp(ip(server), 17, guest.udpPacket(1, ip(server), 7, bytesOf("x")), { source: ip("10.0.2.255") });
   guest.host.run(10);
   expect(guest.nat.statistics.dropped - before).toBe(3);
   expect(guest.host.openSockets).toBe(0);
@@ -200,14 +203,14 @@ test("a forwarded port leads to the guest that has the lease, with the peer's ow
   const peers: TestAddress[] = [];
   guest.accepts.set(80, (connection) => {
     peers.push(connection.remote);
-    connection.write(bytes("welcome"));
+    connection.write(bytesOf("welcome"));
   });
   // The guest has not said a word: it is asked for by ARP.
   for (const from of ["203.0.113.77", "127.0.0.1"]) {
     let answer = "";
     guest.host.connect(":8080", from, 55_555, (peer) => {
       peer.onData = (data) => {
-        answer += text(data);
+        answer += textOf(data);
       };
     });
     guest.run(5000, () => answer === "welcome");
@@ -248,7 +251,7 @@ test("nothing is left open after the end", async () => {
     };
   });
   const connection = guest.connect(server, 80, 40_000);
-  guest.sendUdp(5000, ip(server), 7, bytes("x"));
+  guest.sendUdp(5000, ip(server), 7, bytesOf("x"));
   guest.run(1000, () => connection.state === "open");
   guest.nat.close();
   guest.host.run(1000);

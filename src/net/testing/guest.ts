@@ -480,6 +480,9 @@ export class TestGuest {
   }
 }
 
+export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
 /** Bytes that say where they belong. */
 export function pattern(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length);

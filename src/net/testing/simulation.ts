@@ -131,6 +131,8 @@ export type SimUdpServer = (bytes: Uint8Array, reply: (bytes: Uint8Array) => voi
 export class SimHost implements HostNetwork {
   /** By `address:port`. */
   readonly tcpServers = new Map<string, SimServer>();
+  /** Every socket for datagrams that was ever opened; `receive` has one come in. */
+  readonly udpSockets: { readonly family: 4 | 6; readonly receive: DatagramListener }[] = [];
   readonly udpServers = new Map<string, SimUdpServer>();
   /** Addresses that nobody answers at. */
   readonly unreachable = new Set<string>();
@@ -266,8 +268,9 @@ export class SimHost implements HostNetwork {
     return isOpen;
   }
 
-  openUdp(_family: 4 | 6, receive: DatagramListener): HostUdpSocket {
+  openUdp(family: 4 | 6, receive: DatagramListener): HostUdpSocket {
     let isOpen = true;
+    this.udpSockets.push({ family, receive });
     this.openSockets++;
     return {
       send: (bytes, address, port) => {
