@@ -275,29 +275,35 @@ test("a 60,000-byte datagram goes out and comes back in fragments", async () => 
   expect(digest(guest.datagrams[0].data)).toBe(digest(data));
 });
 
-test("the name server forwards to the host's, by UDP and by TCP", async () => {
-  const seen: string[] = [];
-  const udp = createSocket("udp4", (bytes, { address, port }) => {
-    seen.push("udp");
+/** A name server of the host's that sends questions back as answers; by what it was asked. */
+async function nameServerAt(address: string): Promise<{ port: number; asked: readonly string[] }> {
+  const asked: string[] = [];
+  const udp = createSocket(address.includes(":") ? "udp6" : "udp4", (bytes, { address: from, port }) => {
+    asked.push("udp");
     const reply = Buffer.from(bytes);
     reply[2] |= 0x80;
-    udp.send(reply, port, address);
+    udp.send(reply, port, from);
   });
-  udp.bind(0, "127.0.0.1");
+  udp.bind(0, address);
   await once(udp, "listening");
   closers.push(() => udp.close());
   const { port } = udp.address();
   const tcp = createServer((socket) => {
     socket.on("error", () => {});
     socket.on("data", (bytes: Buffer) => {
-      seen.push("tcp");
+      asked.push("tcp");
       bytes[4] |= 0x80;
       socket.write(bytes);
     });
   });
-  tcp.listen(port, "127.0.0.1");
+  tcp.listen(port, address);
   await once(tcp, "listening");
   closers.push(() => tcp.close());
+  return { port, asked };
+}
+
+test("the name server forwards to the host's, by UDP and by TCP", async () => {
+  const { port, asked } = await nameServerAt("127.0.0.1");
   const guest = guestWith({}, [`127.0.0.1:${port}`]);
   const query = Uint8Array.from([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 97, 2, 98, 99, 0, 0, 1, 0, 1]);
   guest.sendUdp(5000, ip("10.0.2.3"), 53, query);
@@ -307,7 +313,7 @@ test("the name server forwards to the host's, by UDP and by TCP", async () => {
   connection.write(Uint8Array.from([0, query.length, ...query]));
   await until(guest, () => connection.receivedBytes === query.length + 2);
   expect(connection.data[4]).toBe(0x81);
-  expect(seen).toEqual(["udp", "tcp"]);
+  expect(asked).toEqual(["udp", "tcp"]);
 });
 
 /** Of the network 10.0.2.0/24, with the host's ::1 behind ::2, or not. */
@@ -396,27 +402,9 @@ test("IPv6: TCP and UDP through forwarded ports, which are IPv6's alone", async 
 });
 
 test("IPv6: the name server asks the host's, by UDP and by TCP, which may be IPv4's or IPv6's", async () => {
-  for (const [family, address] of [["udp4", "127.0.0.1"] as const, ["udp6", "::1"] as const]) {
-    const udp = createSocket(family, (bytes, { address: from, port }) => {
-      const reply = Buffer.from(bytes);
-      reply[2] |= 0x80;
-      udp.send(reply, port, from);
-    });
-    udp.bind(0, address);
-    await once(udp, "listening");
-    closers.push(() => udp.close());
-    const { port } = udp.address();
-    const tcp = createServer((socket) => {
-      socket.on("error", () => {});
-      socket.on("data", (bytes: Buffer) => {
-        bytes[4] |= 0x80;
-        socket.write(bytes);
-      });
-    });
-    tcp.listen(port, address);
-    await once(tcp, "listening");
-    closers.push(() => tcp.close());
-    const guest = guestWith(withIpv6(false), [family === "udp4" ? `${address}:${port}` : `[${address}]:${port}`]);
+  for (const address of ["127.0.0.1", "::1"]) {
+    const { port } = await nameServerAt(address);
+    const guest = guestWith(withIpv6(false), [address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`]);
     // AAAA of a.bc.
     const query = Uint8Array.from([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 97, 2, 98, 99, 0, 0, 28, 0, 1]);
     guest.sendUdp(5000, nameServer6, 53, query);

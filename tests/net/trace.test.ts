@@ -6,29 +6,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ip, pattern, TestGuest, type TestGuestOptions } from "../../src/net/testing/guest.ts";
 import { bytes6 } from "../../src/net/testing/ipv6.ts";
+import { echo } from "../../src/net/testing/simulation.ts";
 import { PcapTrace } from "../../src/vm/network/pcap-trace.ts";
 
 const server = "198.51.100.7";
-
-/** What comes to port 7 goes back, in its order; the end too. */
-function serveEcho(guest: TestGuest, address: string): void {
-  guest.host.tcpServers.set(`${address}:7`, (peer) => {
-    const waiting: Uint8Array[] = [];
-    const send = () => {
-      while (waiting.length > 0 && !peer.isPaused) peer.write(waiting.shift()!);
-      if (waiting.length === 0 && peer.guestIsDone) peer.end();
-    };
-    peer.onResume = send;
-    peer.onData = (bytes) => {
-      waiting.push(bytes);
-      send();
-    };
-    peer.onEnd = () => {
-      peer.guestIsDone = true;
-      send();
-    };
-  });
-}
 
 /** tcpdump's reading of a trace of `frames` frames, in which nothing is bad. */
 function tcpdumpOf(path: string, frames: number): string {
@@ -74,7 +55,7 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
   const stdout = await traced({ seed: 3 }, async (guest) => {
     guest.host.files.set("boot", pattern(3001, 1));
     guest.host.udpServers.set(`${server}:7`, (bytes, reply) => reply(bytes));
-    serveEcho(guest, server);
+    guest.host.tcpServers.set(`${server}:7`, echo);
     guest.askFor(ip("10.0.2.2"));
     const connection = guest.connect(server, 7, 40_000);
     // An odd length: odd segments have checksums of their own kind.
@@ -105,7 +86,7 @@ test("nor in one of IPv6: TCP over a bad wire, UDP, ping, errors, neighbour disc
   const stdout = await traced({ seed: 6, config }, (guest) => {
     const [server6, gateway] = ["2001:db8::7", "fd17:625c:f037:2::2"];
     guest.host.udpServers.set(`${server6}:7`, (bytes, reply) => reply(bytes));
-    serveEcho(guest, server6);
+    guest.host.tcpServers.set(`${server6}:7`, echo);
     const solicitation = new Uint8Array(24);
     solicitation[0] = 135;
     solicitation.set(bytes6(gateway), 8);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ip, pattern, TestGuest } from "../testing/guest.ts";
-import { type SimPeer, seededRandom } from "../testing/simulation.ts";
+import { echo, type SimPeer, seededRandom } from "../testing/simulation.ts";
 
 const server = "198.51.100.7";
 
@@ -348,22 +348,7 @@ for (const [name, options, config] of [
 ] as const)
   test(`a round trip of 500,000 bytes with ${name}`, () => {
     const guest = new TestGuest({ config, faults: { lossPercent: 1, reorderPercent: 5, delayMs: 5 } });
-    guest.host.tcpServers.set(`${server}:7`, (peer) => {
-      const waiting: Uint8Array[] = [];
-      const send = () => {
-        while (waiting.length > 0 && !peer.isPaused) peer.write(waiting.shift()!);
-        if (waiting.length === 0 && peer.guestIsDone) peer.end();
-      };
-      peer.onData = (bytes) => {
-        waiting.push(bytes);
-        send();
-      };
-      peer.onEnd = () => {
-        peer.guestIsDone = true;
-        send();
-      };
-      peer.onResume = send;
-    });
+    guest.host.tcpServers.set(`${server}:7`, echo);
     const file = pattern(500_000, 9);
     const connection = guest.connect(server, 7, 40_000, options);
     connection.write(file);

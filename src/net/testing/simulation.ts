@@ -128,6 +128,24 @@ export class SimPeer {
 export type SimServer = (peer: SimPeer) => void;
 export type SimUdpServer = (bytes: Uint8Array, reply: (bytes: Uint8Array) => void) => void;
 
+/** What comes goes back, in its order; the end too. */
+export function echo(peer: SimPeer): void {
+  const waiting: Uint8Array[] = [];
+  const send = () => {
+    while (waiting.length > 0 && !peer.isPaused) peer.write(waiting.shift()!);
+    if (waiting.length === 0 && peer.guestIsDone) peer.end();
+  };
+  peer.onResume = send;
+  peer.onData = (bytes) => {
+    waiting.push(bytes);
+    send();
+  };
+  peer.onEnd = () => {
+    peer.guestIsDone = true;
+    send();
+  };
+}
+
 export class SimHost implements HostNetwork {
   /** By `address:port`. */
   readonly tcpServers = new Map<string, SimServer>();
