@@ -18,8 +18,8 @@ export class PortCompileService implements CompileService {
     this.#port.postMessage(job);
   }
   take(): CompileResult | undefined {
-    const result = receiveMessageOnPort(this.#port)?.message;
-    if (result !== undefined) countModule();
+    const result: CompileResult | undefined = receiveMessageOnPort(this.#port)?.message;
+    if (result !== undefined) countModule(result.moduleBytes);
     return result;
   }
 }

@@ -24,8 +24,9 @@ port.on("message", (message: TranslatorStart | CompileJob) => {
   if ("memoryPages" in message) compiler = JobCompiler.forRows(opcodeTable, message.memoryPages);
   else if (compiler !== undefined) {
     compileEagerly();
-    port.postMessage(compiler.compile(message));
-    countModule();
+    const result = compiler.compile(message);
+    port.postMessage(result);
+    countModule(result.moduleBytes);
   }
 });
 
