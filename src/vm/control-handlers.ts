@@ -3,7 +3,7 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { AnneauError } from "../base/errors.ts";
 import { ControlError } from "../control/client.ts";
-import type { MediumPlace, TextScreen } from "../control/messages.ts";
+import type { MachineProcessState, MediumPlace, TextScreen } from "../control/messages.ts";
 import { isMetricSetup } from "../control/metrics.ts";
 import type { ControlHandlers } from "../control/server.ts";
 import { codePage437 } from "../display/code-page-437.ts";
@@ -31,10 +31,19 @@ function integerIn(value: unknown, min: number, max: number, what: string): numb
   return value as number;
 }
 
+/** As VirtualBox spells it. */
+function stateName(state: MachineProcessState): string {
+  return state === "gurumeditation" ? "GuruMeditation" : state[0].toUpperCase() + state.slice(1);
+}
+
 /** The handlers over `vm`. */
 export function controlHandlers(vm: VmProcess): ControlHandlers {
-  const wrongState = (wanted: string) =>
-    new ControlError(`the machine is ${vm.state}, not ${wanted}`, "VBOX_E_INVALID_VM_STATE");
+  const wrongState = (wanted: "Running" | "Paused") =>
+    new ControlError(`Invalid machine state: ${stateName(vm.state)} (must be ${wanted})`, "VBOX_E_INVALID_VM_STATE");
+  const running = () => {
+    if (vm.state !== "running") throw wrongState("Running");
+    return vm.machine;
+  };
   /** Also of a machine whose guest has died: to be looked at, reset or switched off. */
   const anyMachine = () => {
     if (vm.state !== "gurumeditation") return machine();
@@ -42,7 +51,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
   };
   /** The machine thread, or the refusal that clients know. */
   const machine = () => {
-    if (vm.state !== "running" && vm.state !== "paused") throw wrongState("running");
+    if (vm.state !== "running" && vm.state !== "paused") throw wrongState("Running");
     return vm.machine;
   };
   const typist = new Typist();
@@ -73,30 +82,31 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
       return { ...status, video: { width: widthPixels, height: heightPixels, bitsPerPixel } };
     },
     poweroff: async () => {
-      if (!["running", "paused", "gurumeditation"].includes(vm.state)) throw wrongState("running");
+      if (!["running", "paused", "gurumeditation"].includes(vm.state)) throw wrongState("Running");
       await vm.powerOff();
       return {};
     },
     reset: async () => {
+      if (vm.state === "paused") throw wrongState("Running");
       await anyMachine().request("reset");
       return {};
     },
     pause: async () => {
-      if (vm.state !== "running") throw wrongState("running");
+      running();
       await vm.pause();
       return {};
     },
     resume: async () => {
-      if (vm.state !== "paused") throw wrongState("paused");
+      if (vm.state !== "paused") throw wrongState("Paused");
       await vm.resume();
       return {};
     },
     acpipowerbutton: async () => {
-      await machine().request("powerButton");
+      await running().request("powerButton");
       return {};
     },
     acpisleepbutton: async () => {
-      await machine().request("sleepButton");
+      await running().request("sleepButton");
       return {};
     },
     cpuexecutioncap: async (params) => {
@@ -214,7 +224,7 @@ export function controlHandlers(vm: VmProcess): ControlHandlers {
     },
     console: async () => {
       anyMachine();
-      if (vm.console === undefined) throw wrongState("running");
+      if (vm.console === undefined) throw wrongState("Running");
       return { url: await vm.console.webAddress() };
     },
     remotedisplay: async () => {

@@ -68,7 +68,13 @@ test("start, look, control, power off, delete", async () => {
   expect(box.anneau("controlvm", "vm", "pause")).toEqual(silent);
   expect(box.info("vm").get("VMState")).toBe("paused");
   expect(Date.parse(`${box.info("vm").get("VMStateChangeTime")?.slice(0, 19)}Z`)).toBeGreaterThanOrEqual(beforeMs);
+  for (const button of ["pause", "reset", "acpipowerbutton", "acpisleepbutton"])
+    expect(box.vboxManage("controlvm", "vm", button), button).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^VBoxManage: error: Invalid machine state: Paused .*VBOX_E_INVALID_VM_STATE/s),
+    });
   expect(box.anneau("controlvm", "vm", "resume", "--type", "headless")).toEqual(silent);
+  expect(box.vboxManage("controlvm", "vm", "resume").stderr).toContain("Invalid machine state: Running");
   expect(box.info("vm").get("VMState")).toBe("running");
   expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c", "9c")).toEqual(silent);
   expect(box.anneau("controlvm", "vm", "keyboardputscancode", "1c 9c 1e")).toEqual(silent);
