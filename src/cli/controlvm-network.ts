@@ -9,7 +9,7 @@ import {
 } from "../config/network-settings.ts";
 import { attachmentOf } from "../config/nic-attachments.ts";
 import { ResultError } from "../config/result-codes.ts";
-import { editVbox, loadVbox, type VboxFile } from "../config/vbox-file.ts";
+import { editVbox, loadVbox } from "../config/vbox-file.ts";
 import type { ControlClient } from "../control/client.ts";
 import { limits } from "../spec/machine-spec.ts";
 import { CommandError, UsageError } from "./errors.ts";
@@ -99,9 +99,27 @@ function changing(
   return async (client, slot, args, { settingsPath }) => {
     if (args.length < count) throw new UsageError(`Missing argument: ${usage}`);
     if (args.length > count) throw new UsageError(`Invalid parameter '${args[count]}'`);
-    editVbox(settingsPath, (vbox) => change(new Adapter(vbox, slot), args));
-    await client.request("adapter", { slot });
+    await carryOut(client, slot, settingsPath, (adapter) => change(adapter, args));
   };
+}
+
+/** Stores what `change` does to the adapter and has the VM process take it over. What it cannot have is not stored. */
+async function carryOut(
+  client: ControlClient,
+  slot: number,
+  settingsPath: string,
+  change: (adapter: Adapter) => void,
+): Promise<void> {
+  const before = editVbox(settingsPath, (vbox) => {
+    change(new Adapter(vbox, slot));
+    return new Adapter(loadVbox(settingsPath), slot);
+  });
+  try {
+    await client.request("adapter", { slot });
+  } catch (error) {
+    editVbox(settingsPath, (vbox) => new Adapter(vbox, slot).become(before));
+    throw error;
+  }
 }
 
 /** `nicN ATTACHMENT [NAME]`: what cannot be had is not stored. */
@@ -118,28 +136,16 @@ async function attach(
   const mode = attachmentModes.find(({ cli }) => cli === typed.toLowerCase());
   if (mode === undefined && typed.toLowerCase() !== "null")
     throw new UsageError(`Invalid type '${typed}' specified for NIC ${slot + 1}`);
-  const change = (vbox: VboxFile) => {
-    const adapter = enabled(new Adapter(vbox, slot), "its attachment type");
-    const before = { mode: adapter.mode, name: adapter.mode ? adapter.modeName(adapter.mode) : "" };
-    adapter.setMode(mode);
+  const change = (adapter: Adapter) => {
+    enabled(adapter, "its attachment type").setMode(mode);
     if (mode !== undefined && name !== undefined) adapter.setModeName(mode, name);
-    return before;
   };
   const wanted = loadVbox(settingsPath);
-  change(wanted);
-  const attachment = attachmentOf(new Adapter(wanted, slot), wanted.name);
+  const adapter = new Adapter(wanted, slot);
+  change(adapter);
+  const attachment = attachmentOf(adapter, wanted.name);
   if (attachment.kind === "unavailable") throw new CommandError(`Cannot have ${attachment.why}`);
-  const before = editVbox(settingsPath, change);
-  try {
-    await client.request("adapter", { slot });
-  } catch (error) {
-    editVbox(settingsPath, (vbox) => {
-      const adapter = new Adapter(vbox, slot);
-      adapter.setMode(before.mode);
-      if (before.mode !== undefined) adapter.setModeName(before.mode, before.name);
-    });
-    throw error;
-  }
+  await carryOut(client, slot, settingsPath, change);
 }
 
 /** Takes effect at once and is stored; what cannot be had is not stored. */

@@ -8,6 +8,7 @@ import { loadRegistry } from "../config/registry.ts";
 import { ResultError } from "../config/result-codes.ts";
 import { hostOnlyDevices, interfaceNames, isHostOnlyName, mayOpenTap, tapDevices } from "../config/tap-devices.ts";
 import type { XmlElement } from "../config/xml.ts";
+import { formatIpv4, parseIpv4 } from "../net/address.ts";
 import { type HostAddress, hostAddresses, maskOf } from "./host-addresses.ts";
 
 const ETHERNET = "1";
@@ -173,13 +174,13 @@ export function natNetworks(pattern = "*"): string {
   );
   const networks = registered("NATNetworks", "NATNetwork").filter((one) => wanted.test(one.get("networkName") ?? ""));
   const blocks = networks.map((network) => {
-    const [address, bits] = (network.get("network") ?? "").split("/");
-    const gateway = address.replace(/[0-9]+$/, (last) => String(Number(last) + 1));
+    const [address, bits = "24"] = (network.get("network") ?? "").split("/");
+    const first = (parseIpv4(address) ?? 0) & (-1 << (32 - Number(bits)));
     return (
       line("Name:", network.get("networkName")) +
       line("Enabled:", yesNo(network.get("enabled"))) +
-      line("Network:", `${address}/${bits ?? ""}`) +
-      line("Gateway:", gateway) +
+      line("Network:", `${address}/${bits}`) +
+      line("Gateway:", formatIpv4(first + 1)) +
       line("DHCP Server:", yesNo(network.get("needDhcp"))) +
       line("IPv6:", yesNo(network.get("ipv6"))) +
       line("IPv6 Prefix:", network.get("ipv6prefix")) +

@@ -82,6 +82,16 @@ export class Adapter {
     return network.add("Adapter", next).set("slot", String(this.slot));
   }
 
+  /** All settings are those of `other`, of another document, which loses them. */
+  become(other: Adapter): void {
+    const [present, wanted] = [this.element, other.element];
+    if (wanted !== undefined) {
+      other.vbox.machine.find("Hardware/Network")?.remove(wanted);
+      ensure(this.vbox.machine, "Hardware/Network").add(wanted, present);
+    }
+    if (present !== undefined) present.parent?.remove(present);
+  }
+
   attribute(name: string, fallback: string): string {
     return this.element?.get(name) ?? fallback;
   }

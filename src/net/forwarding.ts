@@ -84,6 +84,11 @@ export class PortForwarding {
     if (this.#isClosed || this.#rules.get(key) !== active) this.#end(active);
   }
 
+  /** Those that hold their port, or are about to. */
+  get rules(): readonly ForwardingRule[] {
+    return Array.from(this.#rules.values(), ({ rule }) => rule);
+  }
+
   /** Ends the IPv4 rule of that name. False: there is none. */
   remove(name: string): boolean {
     const active = this.#rules.get(name);

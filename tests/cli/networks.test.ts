@@ -17,6 +17,11 @@ test("natnetwork: add, modify, list, remove, in the registry as VirtualBox keeps
   expect(box.ok("natnetwork", "list", "blue")).toBe("NAT Networks:\n\n0 networks found\n");
   expect(box.read("registry/VirtualBox.xml")).toMatch(/<NATNetwork networkName="green" network="192\.168\.15\.0\/24"/);
 
+  // The gateway is counted from the network, not from the address that names it.
+  box.ok("natnetwork", "add", "--netname", "blue", "--network", "10.1.2.77/16");
+  expect(box.ok("natnetwork", "list", "blue")).toContain("Network:     10.1.2.77/16\nGateway:     10.1.0.1\n");
+  box.ok("natnetwork", "remove", "--netname", "blue");
+
   const again = box.vboxManage("natnetwork", "add", "--netname", "green", "--network", "10.1.0.0/24");
   expect([again.code, again.stderr]).toEqual([1, "VBoxManage: error: NATNetwork server already exists\n"]);
   const rule = "ssh:tcp:[]:1023:[192.168.15.16]:22";

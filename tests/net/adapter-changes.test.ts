@@ -68,6 +68,20 @@ test("link state, attachment, trace of a running VM", () => {
     else expect([code === 0, stderr], args.join(" ")).toEqual([false, expect.stringContaining(text)]);
   }
   expect([box.info("vm").get("nic1"), box.info("vm").get("nic2")]).toEqual(["nat", "null"]);
+
+  // What was refused is nowhere in the settings.
+  box.ok("controlvm", "vm", "nictracefile1", box.path("one.pcap"));
+  box.ok("controlvm", "vm", "nictrace1", "on");
+  const settings = box.read("VirtualBox VMs/vm/vm.vbox");
+  for (const refused of [
+    ["nic1", "natnetwork", "red"],
+    ["nic2", "bridged", "lo"],
+    ["nictracefile1", "/nowhere/one.pcap"],
+    ["setlinkstate3", "off"],
+  ]) {
+    expect(box.vboxManage("controlvm", "vm", ...refused).code, refused.join(" ")).toBe(1);
+    expect(box.read("VirtualBox VMs/vm/vm.vbox"), refused.join(" ")).toBe(settings);
+  }
   box.ok("controlvm", "vm", "poweroff");
 });
 

@@ -62,7 +62,8 @@ export class NetworkHosts {
 
   /** The guest sees the link go and, after a moment, come back. If the network cannot be had, it has its old one again. */
   async #attach(index: number, attachment: NicAttachment): Promise<void> {
-    const { macAddress, attachment: old } = this.#nics[index];
+    const { macAddress } = this.#nics[index];
+    const old = this.#presentAttachment(index);
     const make = plugFor(attachment, macAddress, this.#log);
     await this.#setCable(index, false);
     try {
@@ -78,11 +79,18 @@ export class NetworkHosts {
     }
   }
 
-  /** Starts a trace into a new file, or ends it (undefined). Throws one line if the file cannot be written. */
+  /** With the rules that `controlvm natpfN` has made and taken away since. */
+  #presentAttachment(index: number): NicAttachment {
+    const { attachment } = this.#nics[index];
+    const { plug } = this.hosts[index];
+    if (attachment.kind !== "nat" || !(plug instanceof NatPlug)) return attachment;
+    return { ...attachment, nat: { ...attachment.nat, forwarding: plug.network.forwarding } };
+  }
+
+  /** Starts a trace into a new file, or ends it (undefined). Throws one line if the file cannot be written; the old trace goes on then. */
   trace(slot: number, path: string | undefined): void {
     const host = this.hosts[this.#indexOf(slot)];
-    host.trace(undefined);
-    if (path !== undefined) host.trace(new PcapTrace(path, (text) => this.#log.error(text)));
+    host.trace(path === undefined ? undefined : new PcapTrace(path, (text) => this.#log.error(text)));
   }
 
   /** What the card in `slot` is plugged into. */
