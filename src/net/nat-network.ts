@@ -160,12 +160,12 @@ export class NatNetwork implements Transports {
     }
   }
 
-  /** Forwards one more port, at once. Rejects with one line if the host's port cannot be had or the rule clashes with another. */
   /** The rules in force. */
   get forwarding(): readonly ForwardingRule[] {
     return this.#forwarding.rules;
   }
 
+  /** Forwards one more port, at once. Rejects with one line if the host's port cannot be had or the rule clashes with another. */
   async addForwarding(rule: ForwardingRule): Promise<void> {
     await this.#forwarding.add(rule);
   }
