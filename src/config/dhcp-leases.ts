@@ -13,6 +13,11 @@ import { parseXml } from "./xml.ts";
 
 const MAX_BYTES = 1 << 20;
 
+/** The name that leases of a NAT network are kept under: an internal network may be called the same. */
+export function natNetworkLeases(name: string): string {
+  return `NatNetwork-${name}`;
+}
+
 export function leasesPath(network: string): string {
   return join(configurationFolder(), `${safeFileName(network)}-Dhcpd.leases`);
 }

@@ -144,6 +144,10 @@ export class NatNetwork implements Transports {
     this.#forwarding = new PortForwarding(host, this.#link, this.#tcp, log, () => this.#dhcp.guestAddress);
   }
 
+  get dhcpServer(): DhcpServer {
+    return this.#dhcp;
+  }
+
   /** Ours, one for each of our addresses. */
   get macAddresses(): Uint8Array[] {
     return this.#link.macAddresses;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Logger } from "../../base/logger.ts";
 import { silentLogger } from "../../base/logger.ts";
-import { leasesPath, loadLeases } from "../../config/dhcp-leases.ts";
+import { leasesPath, loadLeases, natNetworkLeases } from "../../config/dhcp-leases.ts";
 import {
   addDhcpServer,
   dhcpServerElement,
@@ -15,10 +15,12 @@ import {
   setFixedAddress,
   setOption,
 } from "../../config/dhcp-servers.ts";
+import { addNatNetwork } from "../../config/nat-networks.ts";
 import { editRegistry } from "../../config/registry.ts";
 import type { XmlElement } from "../../config/xml.ts";
 import { internalFamily, requestService } from "../../control/network-switch.ts";
 import { DHCP, dhcpFrame, dotted, OPTION, parseDhcpFrame, quad } from "../../net/testing/dhcp-client.ts";
+import { startNatService } from "./nat-service.ts";
 import type { NetPlug } from "./nic-host.ts";
 import { plugFor } from "./plugs.ts";
 
@@ -192,4 +194,30 @@ test("a file of leases that is none, or holds nonsense, is passed over", async (
     expect(await a.lease()).toBe("10.9.8.100");
     for (const plug of open.splice(0)) plug.close();
   }
+});
+
+test("a NAT network's router is started again: who has an address keeps it, a newcomer gets another one", async () => {
+  editRegistry((registry) => addNatNetwork(registry, "lan", "10.9.8.0/24"));
+  const router = async (guest: Machine) => {
+    const hex = Buffer.from(guest.mac).toString("hex");
+    const service = await startNatService(
+      "lan",
+      (frame) => {
+        const answer = parseDhcpFrame(frame);
+        if (answer?.mac === hex) guest.heard.push(answer);
+      },
+      silentLogger,
+    );
+    guest.plug = { send: (frame) => service.receive(frame), close: () => service.close() };
+    open.push(guest.plug);
+    return guest;
+  };
+  const first = await router(new Machine(1));
+  expect(await first.lease()).toBe("10.9.8.15");
+  first.plug.close();
+  expect(loadLeases(natNetworkLeases("lan"))).toMatchObject([{ mac: "08:00:27:00:00:01", seconds: 86_400 }]);
+  const second = await router(new Machine(2));
+  expect(await second.lease()).toBe("10.9.8.16");
+  second.plug.close();
+  expect(await (await router(new Machine(1))).lease()).toBe("10.9.8.15");
 });
