@@ -1,5 +1,5 @@
 /** Makes the software engine: generates (or takes) the core module, compiles it and ties it to the engine. */
-import { type Core, type EngineTuning, type JumpSampling, SoftwareEngine } from "./engine.ts";
+import { type Core, type EngineTuning, SoftwareEngine } from "./engine.ts";
 import { coreLibraries } from "./fpu/libraries.ts";
 import { type GeneratedInterpreter, generateInterpreter, REGION_SLOTS } from "./interpreter/generate.ts";
 import type { Helpers } from "./interpreter/helpers.ts";
@@ -7,6 +7,7 @@ import type { SoftwareCpu, SoftwareCpuOptions } from "./software-cpu.ts";
 import type { Row } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
 import { JobCompiler, SynchronousCompileService } from "./translator/compile-service.ts";
+import type { JumpSampling } from "./translator/region-requests.ts";
 import { ShapeReader } from "./translator/region-shape.ts";
 import { Regions } from "./translator/regions.ts";
 import { type RegionFunction, Shadow } from "./translator/shadow.ts";
@@ -57,7 +58,7 @@ export async function createEngine(
         name === SHADOW_STORE ? shadow?.noteStore : (instance.exports[name] ?? engine.helpers[name as keyof Helpers]),
       wrap: (run) => (shadow === undefined ? run : shadow.wrap(run as RegionFunction)),
       mnemonic: (number) => variants.variant(number)?.row.mnemonic,
-      owner: engine,
+      owner: engine.regionRequests,
       limits: tuning.regions,
     });
   }

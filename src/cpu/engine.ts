@@ -23,7 +23,7 @@ import { handler } from "./decode/variants.ts";
 import { CodeCache, modeKey } from "./interpreter/code-cache.ts";
 import { ENTRY_BETWEEN, exit } from "./interpreter/generate.ts";
 import { createHelpers, type HelperOwner, type Helpers, recordFault } from "./interpreter/helpers.ts";
-import { BUDGET, SAMPLE_PERIOD, status } from "./interpreter/lowering.ts";
+import { BUDGET, status } from "./interpreter/lowering.ts";
 import { SingleDecoder, STEP_RECORDS } from "./interpreter/single-decoder.ts";
 import * as L from "./layout.ts";
 import { LinearMemory } from "./mmu/linear-memory.ts";
@@ -37,17 +37,9 @@ import { CpuFault, generalProtection } from "./system/fault.ts";
 import { DR6_BS } from "./system/interrupts.ts";
 import { createSystem, type System } from "./system/system.ts";
 import type { Row } from "./table/row.ts";
-import { CodeView, type CodeViewParts } from "./translator/code-view.ts";
-import { Recurrence } from "./translator/recurrence.ts";
 import { REGION_ENTRIES, REGION_INSTRUCTIONS, REGION_SITE_EXITS } from "./translator/region-lowering.ts";
-import type {
-  OpenRequest,
-  RegionLimits,
-  RegionStatistics,
-  Regions,
-  RegionsOwner,
-  Wanted,
-} from "./translator/regions.ts";
+import { type JumpSampling, RegionRequests } from "./translator/region-requests.ts";
+import type { RegionLimits, RegionStatistics, Regions } from "./translator/regions.ts";
 import type { ShadowOptions, ShadowStatistics } from "./translator/shadow.ts";
 
 /** Exports of the core module. */
@@ -72,16 +64,6 @@ export interface RegionActivity {
   readonly executed: number;
 }
 
-/** One of so many jumps is counted. */
-export interface JumpSampling {
-  readonly period: number;
-  /**
-   * The same while the guest does what it was woken for: behind each pause, code and decoded records have left the processor's
-   * caches, and interpreting costs several times what it does in a loop. An idle guest is cheap once its timer's code is compiled.
-   */
-  readonly wokenPeriod: number;
-}
-
 /** Test switches that must not change what a guest computes. */
 export interface EngineTuning {
   readonly tlbPages?: number;
@@ -99,7 +81,7 @@ export interface EngineTuning {
   readonly shadow?: ShadowOptions;
 }
 
-export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
+export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   readonly physicalMap: PhysicalMap;
   readonly state: CpuState;
   readonly helpers: Helpers;
@@ -114,6 +96,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       executed: count(REGION_INSTRUCTIONS),
     };
   }
+  readonly regionRequests: RegionRequests;
   /** In shadow mode: what has been compared. */
   shadowStatistics: ShadowStatistics | undefined;
   get decoder(): Decoder {
@@ -127,7 +110,6 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   readonly #decoder: Decoder;
   readonly #cache: CodeCache;
   readonly #single: SingleDecoder;
-  readonly #viewParts: CodeViewParts;
   readonly #bus: CpuBus;
   readonly #i32: Int32Array;
   readonly #mode: { isCode32: boolean; isFlat: boolean; isProtected: boolean } & DecodeMode = {
@@ -158,8 +140,6 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   /** The instruction being stepped will be followed by the single-step trap. */
   #hasTrapBehind = false;
   readonly #breakpoints = new Set<number>();
-  readonly #sampling: JumpSampling;
-  readonly #recurrence = new Recurrence();
   #skipBreakpoint = false;
   /**
    * How the core goes on: 0 where a jump has landed, so that the budget is looked at; ENTRY_BETWEEN or a record if it came back
@@ -214,7 +194,13 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       mode: this.#mode,
     };
     this.#single = new SingleDecoder(parts);
-    this.#viewParts = { ...parts, single: this.#single, isPending: (head) => this.#regions?.isPending(head) ?? false };
+    this.regionRequests = new RegionRequests({
+      ...parts,
+      single: this.#single,
+      isPending: (head) => this.#regions?.isPending(head) ?? false,
+      readTsc: () => bus.readTsc(),
+      sampling: tuning.jumpSampling ?? { period: 1, wokenPeriod: 1 },
+    });
     this.#physical.onCodeWrite = (gpa, sizeBytes) => {
       if (this.#cache.invalidate(gpa >>> 12, gpa & 4095, Math.min((gpa & 4095) + sizeBytes - 1, 4095)))
         this.isCodeDropped = true;
@@ -224,7 +210,6 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     };
     this.helpers = createHelpers({ state: this.state, linear: this.#linear, system: this.#system, bus }, this);
     this.#cache.hotThreshold = tuning.hotThreshold ?? 0;
-    this.#sampling = tuning.jumpSampling ?? { period: 1, wokenPeriod: 1 };
     if (tuning.decodeMaps !== undefined) this.#cache.limitMaps(tuning.decodeMaps);
   }
 
@@ -232,6 +217,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
   attachCore(core: Core, regions?: Regions, shadow?: ShadowStatistics): void {
     this.#core = core;
     this.#regions = regions;
+    this.regionRequests.regions = regions;
     this.shadowStatistics = shadow;
     this.reset();
   }
@@ -245,7 +231,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
     let left = budgetInstructions;
     this.#entry = 0;
     this.#regions?.tick();
-    i32[SAMPLE_PERIOD >> 2] = i32[L.HALTED >> 2] === 0 ? this.#sampling.period : this.#sampling.wokenPeriod;
+    this.regionRequests.beginBudget();
     for (;;) {
       if (this.#isShutdown) return "triple-fault";
       if (this.#isStopRequested) {
@@ -306,7 +292,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
           this.#decodeCrossing();
           break;
         case exit.hot:
-          this.#requestRegion();
+          this.regionRequests.requestAtEip();
           // The budget has been looked at there already, or no jump has landed.
           this.#entry = ENTRY_BETWEEN;
           break;
@@ -707,46 +693,6 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner, RegionsOwner {
       this.#deliver(thrown);
       return 0;
     }
-  }
-
-  /** The instruction at EIP is jumped to often: asks for the region that begins there. */
-  #requestRegion(): void {
-    if (this.#regions === undefined || this.#modeKey !== 7) return;
-    const linear = this.state.linearEip;
-    const isUser = this.state.isUser;
-    const map = this.#i32[codeWord(linear >>> 12, isUser)];
-    if (map === 0) return;
-    const offset = linear & 4095;
-    const isWoken = this.#i32[SAMPLE_PERIOD >> 2] !== this.#sampling.period;
-    const place = map + offset;
-    if (isWoken && (this.#regions.isQueued(place) || !this.#recurrence.isSteady(place, this.#bus.readTsc()))) {
-      this.#cache.countDown(map, offset, this.#cache.hotThreshold >> 3);
-      return;
-    }
-    // Meanwhile it is counted on: what goes on being executed should not wait for others.
-    this.#cache.countDown(map, offset, Math.max(1, this.#cache.hotThreshold >> 3));
-    this.#regions.request({ linear, isUser, map, gpaPage: this.#cache.frameOf(map) });
-  }
-
-  /** For the translator: what the code around a head looks like now; undefined if the head is not there (any more). */
-  openRegion(wanted: Wanted, isAlone: boolean): OpenRequest | undefined {
-    const { linear, isUser, map } = wanted;
-    if (this.#modeKey !== 7 || this.#i32[codeWord(linear >>> 12, isUser)] !== map) {
-      // Another address space, perhaps: it will be asked for again.
-      this.resetCounter(map, linear & 4095);
-      return undefined;
-    }
-    return (this.#i32[(map >> 2) + (linear & 4095)] & 1) === 0
-      ? new CodeView(this.#viewParts, wanted, isAlone)
-      : undefined;
-  }
-
-  resetCounter(map: number, head: number): void {
-    this.#cache.countDown(map, head, this.#cache.hotThreshold);
-  }
-
-  stopCounter(map: number, head: number): void {
-    this.#cache.countDown(map, head, 0);
   }
 
   /** The instruction at EIP reaches into the next page: the core goes on with its step records. */
