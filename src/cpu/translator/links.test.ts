@@ -66,6 +66,15 @@ test("what is wanted once waits for others, what goes on being executed takes th
   expect(executed).toBeGreaterThan(0.6 * instructions);
 });
 
+test("what was pushed out by others stays away, instead of being compiled all the time", async () => {
+  const inner = (register: number) => [...countedLoop(40, [0x40 + register, 0x90]), 0x0f, 0xa2];
+  const program = countedLoop(200, [...inner(0), ...inner(6), ...inner(7)]);
+  const { cpu } = run(await engine({ hotThreshold: 64, regions: { regions: 1 } }), program);
+  const { compiled, evicted } = cpu.regionStatistics!;
+  expect(evicted).toBeGreaterThan(0);
+  expect(compiled).toBeLessThan(8);
+});
+
 test("a long row of INC, whose carries depend on each other, is compiled in no time", async () => {
   const program = [...countedLoop(200, [...new Array<number>(120).fill(0x40), 0x8b, 0x5e, 0x10])];
   const { registers } = run(await engine({}), program);

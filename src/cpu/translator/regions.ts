@@ -275,6 +275,8 @@ export class Regions {
     const pending: Pending[] = [];
     const generation = this.#generation;
     for (const wanted of this.#queue.splice(0, MAX_BATCH)) {
+      // It is asked for no more: not where it is refused, nor when it has been made and is pushed out.
+      owner.stopCounter(wanted.map, wanted.linear & 4095);
       if (this.#isBeingCompiled(headOf(wanted))) {
         // Perhaps it can be entered there; if not, it will be wanted again.
         owner.resetCounter(wanted.map, wanted.linear & 4095);
@@ -286,7 +288,6 @@ export class Regions {
       // Decoding for it may have dropped all that was decoded, shapes included.
       if (generation !== this.#generation) return;
       if (shape === undefined) {
-        owner.stopCounter(wanted.map, wanted.linear & 4095);
         this.statistics.refused++;
         continue;
       }
