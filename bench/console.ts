@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { RfbTestClient } from "../src/display/rfb/testing.ts";
 import { vncResponse } from "../src/display/rfb/vnc-authentication.ts";
 import { desEncrypt } from "../src/vm/remote-display.ts";
@@ -65,8 +66,6 @@ async function freePort(): Promise<number> {
   await new Promise((done) => server.close(done));
   return port;
 }
-
-const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
 /** Processor seconds that a process has used. */
 function usedSeconds(pid: number): number {

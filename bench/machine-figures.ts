@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { linuxGuest } from "../scripts/media/linux-guest.ts";
 import { BenchGuest } from "./guest.ts";
 import type { Peer } from "./peers.ts";
@@ -106,8 +107,4 @@ export function measureCommands(commands: readonly (readonly string[])[]): numbe
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, ms));
 }

@@ -8,6 +8,7 @@ import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { writeCpio } from "../scripts/media/cpio.ts";
 import { linuxGuest } from "../scripts/media/linux-guest.ts";
@@ -150,20 +151,19 @@ async function measure(command: CommandLine, bytes: number): Promise<Passes> {
     await guest.says(/# /, PATIENCE_SECONDS);
     guest.type("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; echo up''link\n");
     await guest.says(/uplink/, PATIENCE_SECONDS);
-    const seconds: Passes = {};
-    const kinds = { down: bytes, up: bytes, connect: CONNECTIONS, turn: TURNS };
-    // Once small: modules, ARP.
-    const work = [["down", 2_000_000] as const, ["up", 2_000_000] as const];
-    const few = work.length;
-    for (let pass = 0; pass < PASSES; pass++) work.push(...(Object.entries(kinds) as typeof work));
-    for (const [n, [kind, count]] of work.entries()) {
+    const run = async (kind: string, count: number): Promise<number> => {
       guest.type(`/bin/network ${kind} ${port} ${count}; echo do''ne $?\n`);
       const [, status] = await guest.says(/done (\d+)/, PATIENCE_SECONDS);
       if (status !== "0") throw new Error(`${kind} failed in the guest`);
-      await new Promise((done) => setTimeout(done, 200));
-      const took = server.takeSeconds();
-      if (n >= few) seconds[kind] = [...(seconds[kind] ?? []), took];
-    }
+      await sleep(200);
+      return server.takeSeconds();
+    };
+    // Once small: modules, ARP.
+    for (const kind of ["down", "up"]) await run(kind, 2_000_000);
+    const seconds: Passes = { down: [], up: [], connect: [], turn: [] };
+    const counts = { down: bytes, up: bytes, connect: CONNECTIONS, turn: TURNS };
+    for (let pass = 0; pass < PASSES; pass++)
+      for (const [kind, count] of Object.entries(counts)) seconds[kind].push(await run(kind, count));
     return seconds;
   } finally {
     await guest.kill();

@@ -217,7 +217,6 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
   attachCore(core: Core, regions?: Regions, shadow?: ShadowStatistics): void {
     this.#core = core;
     this.#regions = regions;
-    this.regionRequests.regions = regions;
     this.shadowStatistics = shadow;
     this.reset();
   }
@@ -292,7 +291,7 @@ export class SoftwareEngine implements SoftwareCpu, HelperOwner {
           this.#decodeCrossing();
           break;
         case exit.hot:
-          this.regionRequests.requestAtEip();
+          if (this.#regions !== undefined) this.regionRequests.requestAtEip(this.#regions);
           // The budget has been looked at there already, or no jump has landed.
           this.#entry = ENTRY_BETWEEN;
           break;

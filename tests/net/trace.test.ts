@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ip, pattern, TestGuest, type TestGuestOptions } from "../../src/net/testing/guest.ts";
+import { ipv6 } from "../../src/net/testing/guest6.ts";
 import { bytes6 } from "../../src/net/testing/ipv6.ts";
 import { echo } from "../../src/net/testing/simulation.ts";
 import { PcapTrace } from "../../src/vm/network/pcap-trace.ts";
@@ -82,8 +83,7 @@ test("tcpdump finds no bad checksum in a trace of TCP over a bad wire, UDP, ICMP
 });
 
 test("nor in one of IPv6: TCP over a bad wire, UDP, ping, errors, neighbour discovery, advertisements, fragments", async () => {
-  const config = { ipv6: { prefix: "fd17:625c:f037:2::/64", isDefaultRouter: true, loopbackHost: 0 } };
-  const stdout = await traced({ seed: 6, config }, (guest) => {
+  const stdout = await traced({ seed: 6, config: { ipv6 } }, (guest) => {
     const [server6, gateway] = ["2001:db8::7", "fd17:625c:f037:2::2"];
     guest.host.udpServers.set(`${server6}:7`, (bytes, reply) => reply(bytes));
     guest.host.tcpServers.set(`${server6}:7`, echo);

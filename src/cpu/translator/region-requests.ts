@@ -29,8 +29,6 @@ export interface RegionRequestsParts extends CodeViewParts {
 }
 
 export class RegionRequests implements RegionsOwner {
-  /** Undefined: nothing is translated. */
-  regions: Regions | undefined;
   readonly #parts: RegionRequestsParts;
   readonly #i32: Int32Array;
   readonly #recurrence = new Recurrence();
@@ -46,10 +44,10 @@ export class RegionRequests implements RegionsOwner {
     this.#i32[SAMPLE_PERIOD >> 2] = this.#i32[L.HALTED >> 2] === 0 ? period : wokenPeriod;
   }
 
-  /** The instruction at EIP is jumped to often: asks for the region that begins there. */
-  requestAtEip(): void {
+  /** The instruction at EIP is jumped to often: asks `regions` for the one that begins there. */
+  requestAtEip(regions: Regions): void {
     const { state, cache, sampling, readTsc } = this.#parts;
-    if (this.regions === undefined || !this.#isFlat32) return;
+    if (!this.#isFlat32) return;
     const linear = state.linearEip;
     const { isUser } = state;
     const map = this.#i32[codeWord(linear >>> 12, isUser)];
@@ -59,8 +57,8 @@ export class RegionRequests implements RegionsOwner {
     const isWoken = this.#i32[SAMPLE_PERIOD >> 2] !== sampling.period;
     // Meanwhile it is counted on: what goes on being executed should not wait for others.
     cache.countDown(map, offset, Math.max(1, cache.hotThreshold >> AGAIN_SHIFT));
-    if (isWoken && (this.regions.isQueued(place) || !this.#recurrence.isSteady(place, readTsc()))) return;
-    this.regions.request({ linear, isUser, map, gpaPage: cache.frameOf(map) });
+    if (isWoken && (regions.isQueued(place) || !this.#recurrence.isSteady(place, readTsc()))) return;
+    regions.request({ linear, isUser, map, gpaPage: cache.frameOf(map) });
   }
 
   openRegion(wanted: Wanted, isAlone: boolean): OpenRequest | undefined {

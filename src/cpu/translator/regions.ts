@@ -99,7 +99,7 @@ export interface RegionLimits {
   readonly regions?: number;
   /** Ways into other regions, in so many budgets, from which on they are compiled together. */
   readonly links?: number;
-  /** Requests that are compiled together at the least, unless they have waited long. */
+  /** Requests that are compiled together at the least, unless they have waited long or one is made again. */
   readonly batch?: number;
 }
 
